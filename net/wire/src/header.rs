@@ -1,0 +1,136 @@
+//! The 32 bytes that begin every frame.
+
+use std::fmt;
+
+use crate::bytes::Reader;
+use crate::{FRAME_BYTES_MAX, HEADER_BYTES, MAGIC, MalformedReason, SIGNATURE_BYTES};
+
+/// A node's number in the registry: the paper's `id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub u32);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The type of a frame as the header's byte 8 says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FrameType {
+    Request,
+    Stream,
+    Sample,
+    Distribution,
+}
+
+impl FrameType {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Request => 1,
+            Self::Stream => 2,
+            Self::Sample => 3,
+            Self::Distribution => 4,
+        }
+    }
+
+    fn parse(code: u8) -> Result<Self, MalformedReason> {
+        match code {
+            1 => Ok(Self::Request),
+            2 => Ok(Self::Stream),
+            3 => Ok(Self::Sample),
+            4 => Ok(Self::Distribution),
+            found => Err(MalformedReason::Type { found }),
+        }
+    }
+}
+
+/// What a frame's header says, apart from lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Who claims to have signed the frame.
+    pub sender: NodeId,
+    /// When it was signed: nanoseconds since the Unix epoch by the sender's clock.
+    pub timestamp_ns: i64,
+}
+
+/// A header's fields with the body it announces.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawFrame<'a> {
+    pub(crate) header: Header,
+    pub(crate) frame_type: FrameType,
+    pub(crate) count: u16,
+    pub(crate) body: &'a [u8],
+    pub(crate) signed: &'a [u8],
+    pub(crate) signature: &'a [u8; SIGNATURE_BYTES],
+}
+
+impl<'a> RawFrame<'a> {
+    /// Splits a frame, checking lengths first, then magic and version, then the header's fields.
+    pub(crate) fn split(frame: &'a [u8]) -> Result<Self, MalformedReason> {
+        let wrong_length = MalformedReason::FrameLength { found: frame.len() };
+        if frame.len() > FRAME_BYTES_MAX {
+            return Err(wrong_length);
+        }
+        let (signed, signature) = frame.split_last_chunk::<SIGNATURE_BYTES>().ok_or(wrong_length)?;
+        let (head, body) = signed.split_at_checked(HEADER_BYTES).ok_or(wrong_length)?;
+
+        let mut reader = Reader::new(head);
+        let magic: [u8; 8] = reader.array("magic")?;
+        check_magic(magic)?;
+        let type_code = reader.u8("type")?;
+        let flags = reader.u8("flags")?;
+        let count = reader.u16("count")?;
+        let body_len = reader.u32("body length")?;
+        let sender = NodeId(reader.u32("sender")?);
+        let reserved = reader.u32("reserved")?;
+        let timestamp_ns = reader.i64("timestamp")?;
+
+        let expected = u64::from(body_len) + (HEADER_BYTES + SIGNATURE_BYTES) as u64;
+        if expected != frame.len() as u64 {
+            return Err(MalformedReason::LengthMismatch { found: frame.len(), expected });
+        }
+        if flags != 0 {
+            return Err(MalformedReason::ReservedNotZero { field: "flags" });
+        }
+        if reserved != 0 {
+            return Err(MalformedReason::ReservedNotZero { field: "the header's reserved field" });
+        }
+        let frame_type = FrameType::parse(type_code)?;
+        Ok(Self { header: Header { sender, timestamp_ns }, frame_type, count, body, signed, signature })
+    }
+}
+
+fn check_magic(found: [u8; 8]) -> Result<(), MalformedReason> {
+    let [letters @ .., version] = found;
+    let [expected_letters @ .., expected_version] = MAGIC;
+    if letters != expected_letters {
+        return Err(MalformedReason::Magic);
+    }
+    if version != expected_version {
+        return Err(MalformedReason::Version { found: version });
+    }
+    Ok(())
+}
+
+/// Appends a header whose count and body length are filled in when the frame is finished.
+pub(crate) fn push_header(out: &mut Vec<u8>, frame_type: FrameType, timestamp_ns: i64) {
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&[frame_type.code(), 0, 0, 0]);
+    out.extend_from_slice(&[0; 12]);
+    out.extend_from_slice(&timestamp_ns.to_le_bytes());
+}
+
+/// Fills in what is known only when the body is complete.
+pub(crate) fn patch_header(frame: &mut [u8], count: u16, sender: NodeId) {
+    let body_len = u32::try_from(frame.len().saturating_sub(HEADER_BYTES)).unwrap_or(u32::MAX);
+    if let Some(field) = frame.get_mut(10..12) {
+        field.copy_from_slice(&count.to_le_bytes());
+    }
+    if let Some(field) = frame.get_mut(12..16) {
+        field.copy_from_slice(&body_len.to_le_bytes());
+    }
+    if let Some(field) = frame.get_mut(16..20) {
+        field.copy_from_slice(&sender.0.to_le_bytes());
+    }
+}

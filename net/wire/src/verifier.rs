@@ -1,0 +1,300 @@
+//! The acceptance rule, with what a receiver must remember for it.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::accepted::RecordMask;
+use crate::{
+    Accepted, Counters, FrameView, Limits, MessageKind, MessageView, NodeId, NonceWindow, Pending, Records,
+    Registry, Rejected, SignatureVerdict, StreamId, TimestampWindow, check_signature_shape, may_send,
+};
+
+/// Why a stream cannot be tracked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum TrackError {
+    /// The registry has no such node.
+    #[error("node {0} is not in the registry")]
+    UnknownSender(NodeId),
+    /// As many pairs are tracked as the limits allow.
+    #[error("{tracked} streams are tracked, expected at most that many by `tracked_pairs_max`")]
+    Full {
+        /// Pairs tracked.
+        tracked: usize,
+    },
+}
+
+/// What is remembered of one sender.
+#[derive(Debug, Clone, Default)]
+struct SenderState {
+    request: TimestampWindow,
+    sample_output: TimestampWindow,
+    sample_latency: TimestampWindow,
+    distribution: TimestampWindow,
+    streams: StreamWindows,
+}
+
+impl SenderState {
+    /// The window for kinds of messages without nonces.
+    fn timestamps(&mut self, message: &MessageView<'_>) -> Option<&mut TimestampWindow> {
+        match message.kind() {
+            MessageKind::Request => Some(&mut self.request),
+            MessageKind::SampleOutput => Some(&mut self.sample_output),
+            MessageKind::SampleLatency => Some(&mut self.sample_latency),
+            MessageKind::Distribution => Some(&mut self.distribution),
+            MessageKind::Stream => None,
+        }
+    }
+}
+
+/// One sender's streams in the order of their numbers.
+#[derive(Debug, Clone, Default)]
+struct StreamWindows {
+    windows: Vec<(StreamId, NonceWindow)>,
+}
+
+impl StreamWindows {
+    fn search(&self, stream: StreamId) -> Result<usize, usize> {
+        self.windows.binary_search_by_key(&stream, |(id, _)| *id)
+    }
+
+    /// Looks first where the record before was found, and next to it: frames go through streams in order.
+    fn find(&mut self, stream: StreamId, hint: &mut usize) -> Option<&mut NonceWindow> {
+        let near = [*hint, *hint + 1];
+        let at = near.into_iter().find(|&at| self.windows.get(at).is_some_and(|(id, _)| *id == stream));
+        *hint = match at {
+            Some(at) => at,
+            None => self.search(stream).ok()?,
+        };
+        self.windows.get_mut(*hint).map(|(_, window)| window)
+    }
+}
+
+/// A receiver's acceptance of frames: cheap checks, the signature, then the memory of what was accepted.
+///
+/// The checks come in the order of their cost and of what they give away: form, sender, role, time,
+/// nonces, the signature's form, the signature. Nothing is remembered of a frame whose signature has
+/// not been found good, so a forger can neither use up a nonce nor fill memory.
+///
+/// [`Verifier::check`] does all of it for one frame. Where signatures are verified several at a time,
+/// call [`Verifier::precheck`] on each frame, verify, and [`Verifier::commit`] each in order of arrival.
+#[derive(Debug, Clone)]
+pub struct Verifier {
+    registry: Arc<Registry>,
+    limits: Limits,
+    senders: Vec<SenderState>,
+    tracked: usize,
+    counters: Counters,
+}
+
+impl Verifier {
+    /// A receiver that has seen nothing and tracks no stream.
+    #[must_use]
+    pub fn new(registry: Arc<Registry>, limits: Limits) -> Self {
+        let senders = vec![SenderState::default(); registry.nodes().len()];
+        Self { registry, limits, senders, tracked: 0, counters: Counters::default() }
+    }
+
+    /// Accepts records of this stream from now on. Tracking a tracked stream changes nothing.
+    ///
+    /// # Errors
+    /// A sender that is not registered, or as many pairs tracked as the limits allow.
+    pub fn track(&mut self, sender: NodeId, stream: StreamId) -> Result<(), TrackError> {
+        let unknown = TrackError::UnknownSender(sender);
+        let index = self.registry.index_of(sender).ok_or(unknown)?;
+        let streams = &mut self.senders.get_mut(index).ok_or(unknown)?.streams;
+        let Err(place) = streams.search(stream) else { return Ok(()) };
+        if self.tracked >= self.limits.tracked_pairs_max {
+            return Err(TrackError::Full { tracked: self.tracked });
+        }
+        streams.windows.insert(place, (stream, NonceWindow::new()));
+        self.tracked += 1;
+        Ok(())
+    }
+
+    /// Accepts no more records of this stream and forgets its nonces; says whether it was tracked.
+    ///
+    /// Tracked again within the freshness window, it would accept once more what it accepted before: give
+    /// a new computation a new stream number.
+    pub fn untrack(&mut self, sender: NodeId, stream: StreamId) -> bool {
+        let index = self.registry.index_of(sender);
+        let Some(state) = index.and_then(|index| self.senders.get_mut(index)) else { return false };
+        let Ok(place) = state.streams.search(stream) else { return false };
+        state.streams.windows.remove(place);
+        self.tracked -= 1;
+        true
+    }
+
+    /// How many (sender, stream) pairs are tracked.
+    #[must_use]
+    pub fn tracked(&self) -> usize {
+        self.tracked
+    }
+
+    /// The nodes that are known.
+    #[must_use]
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// What became of the frames so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// All checks on one frame, and the memory of it if it passes.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn check<'a>(&mut self, now_ns: i64, frame: &'a [u8]) -> Result<Accepted<'a>, Rejected> {
+        let pending = self.precheck(now_ns, frame)?;
+        let verdict = pending.verify();
+        self.commit(&pending, verdict)
+    }
+
+    /// Every check that needs no curve arithmetic. Remembers nothing but the counts.
+    ///
+    /// # Errors
+    /// The first check that fails.
+    pub fn precheck<'a>(&mut self, now_ns: i64, frame: &'a [u8]) -> Result<Pending<'a>, Rejected> {
+        self.counters.frames_received += 1;
+        let checked = self.precheck_uncounted(now_ns, frame);
+        self.count(checked)
+    }
+
+    /// Ends what [`Verifier::precheck`] began: rejects the frame if it is forged; otherwise takes its
+    /// nonces (or its timestamp) as seen and accepts what was fresh.
+    ///
+    /// # Errors
+    /// [`Rejected::Forged`] by the verdict; [`Rejected::Replayed`] if a frame committed in between had the
+    /// same nonces.
+    pub fn commit<'a>(
+        &mut self,
+        pending: &Pending<'a>,
+        verdict: SignatureVerdict,
+    ) -> Result<Accepted<'a>, Rejected> {
+        let committed = match verdict {
+            SignatureVerdict::Good => self.remember(pending),
+            SignatureVerdict::Forged => Err(Rejected::Forged),
+        };
+        let accepted = self.count(committed)?;
+        self.counters.frames_accepted += 1;
+        Ok(accepted)
+    }
+
+    fn count<T>(&mut self, result: Result<T, Rejected>) -> Result<T, Rejected> {
+        result.inspect_err(|rejected| self.counters.count_rejected(rejected))
+    }
+
+    fn precheck_uncounted<'a>(&mut self, now_ns: i64, bytes: &'a [u8]) -> Result<Pending<'a>, Rejected> {
+        let frame = FrameView::parse(bytes)?;
+        let sender = frame.header().sender;
+        let unknown = Rejected::UnknownSender(sender);
+        let node_index = self.registry.index_of(sender).ok_or(unknown)?;
+        let node = self.registry.nodes().get(node_index).ok_or(unknown)?;
+        let kind = frame.message().kind();
+        if !may_send(node.role, kind) {
+            return Err(Rejected::WrongRole { role: node.role, kind });
+        }
+        check_time(&self.limits, now_ns, frame.header().timestamp_ns)?;
+        let state = self.senders.get_mut(node_index).ok_or(unknown)?;
+        check_fresh(state, &frame)?;
+        check_signature_shape(frame.signature())?;
+        Ok(Pending { frame, node_index, key: node.key })
+    }
+
+    fn remember<'a>(&mut self, pending: &Pending<'a>) -> Result<Accepted<'a>, Rejected> {
+        let Pending { frame, node_index, .. } = *pending;
+        let header = frame.header();
+        let unknown = Rejected::UnknownSender(header.sender);
+        let state = self.senders.get_mut(node_index).ok_or(unknown)?;
+        let mut fresh = RecordMask::none();
+        match frame.message() {
+            MessageView::Stream(records) => {
+                let outcome = RecordCounts::of(&mut state.streams, records, |at, window, nonce| {
+                    let accepted = window.accept(nonce);
+                    if accepted {
+                        fresh.set(at);
+                    }
+                    accepted
+                });
+                outcome.verdict()?;
+                self.counters.records_accepted += outcome.fresh;
+                self.counters.records_replayed += outcome.replayed;
+                self.counters.records_unknown_stream += outcome.unknown;
+            }
+            message => {
+                let window = state.timestamps(message).ok_or(Rejected::Replayed)?;
+                if !window.accept(header.timestamp_ns) {
+                    return Err(Rejected::Replayed);
+                }
+            }
+        }
+        Ok(Accepted { frame, node_index, fresh })
+    }
+}
+
+/// What became of a frame's records.
+#[derive(Debug, Default)]
+struct RecordCounts {
+    fresh: u64,
+    replayed: u64,
+    unknown: u64,
+}
+
+impl RecordCounts {
+    fn of(
+        streams: &mut StreamWindows,
+        records: &Records<'_>,
+        mut is_fresh: impl FnMut(usize, &mut NonceWindow, u64) -> bool,
+    ) -> Self {
+        let mut counts = Self::default();
+        let mut hint = 0;
+        for (at, record) in records.iter().enumerate() {
+            let Some(window) = streams.find(record.stream, &mut hint) else {
+                counts.unknown += 1;
+                continue;
+            };
+            if is_fresh(at, window, record.nonce) {
+                counts.fresh += 1;
+            } else {
+                counts.replayed += 1;
+            }
+        }
+        counts
+    }
+
+    /// A frame is worth its signature if one record is.
+    fn verdict(&self) -> Result<(), Rejected> {
+        match self {
+            Self { fresh: 1.., .. } => Ok(()),
+            Self { replayed: 1.., .. } => Err(Rejected::Replayed),
+            _ => Err(Rejected::UnknownStream),
+        }
+    }
+}
+
+fn check_time(limits: &Limits, now_ns: i64, timestamp_ns: i64) -> Result<(), Rejected> {
+    let oldest = now_ns.saturating_sub_unsigned(limits.past_ns).max(limits.not_before_ns);
+    if timestamp_ns < oldest {
+        return Err(Rejected::Stale { timestamp_ns });
+    }
+    if timestamp_ns > now_ns.saturating_add_unsigned(limits.future_ns) {
+        return Err(Rejected::Future { timestamp_ns });
+    }
+    Ok(())
+}
+
+fn check_fresh(state: &mut SenderState, frame: &FrameView<'_>) -> Result<(), Rejected> {
+    match frame.message() {
+        MessageView::Stream(records) => {
+            RecordCounts::of(&mut state.streams, records, |_, window, nonce| window.is_fresh(nonce)).verdict()
+        }
+        message => match state.timestamps(message) {
+            Some(window) if window.is_fresh(frame.header().timestamp_ns) => Ok(()),
+            _ => Err(Rejected::Replayed),
+        },
+    }
+}

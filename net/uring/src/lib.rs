@@ -1,1 +1,55 @@
-//! TODO
+//! Receiving and sending UDP datagrams: io_uring where the machine allows it, epoll and `recvmmsg`
+//! where it does not, behind one trait.
+//!
+//! [`open`] binds a socket and returns a [`DatagramDriver`]. Its [`receive`](DatagramDriver::receive)
+//! waits for datagrams, hands each to a closure with its sender's address, and comes back; the
+//! caller's loop decides what happens between two calls. There is no waker and no executor: a loop
+//! that must look at something else now and then gives `receive` a time limit, and a signal ends a
+//! wait early.
+//!
+//! What a received datagram costs lies mostly in how often the receiver is woken, not in which
+//! system call brings it. Both drivers therefore linger: once traffic flows, one wait gathers up to
+//! [`DriverConfig::wait_completions`] datagrams or [`DriverConfig::linger`], whichever is first. A
+//! lone datagram that arrives at an idle receiver is handed over at once.
+//!
+//! Overload is visible: [`DriverCounters::kernel_drops`] counts what the kernel threw away because
+//! the socket's buffer was full, and [`Datagram::truncated`] marks what did not fit a buffer.
+//!
+//! ```
+//! use centauri_uring::{DriverConfig, open};
+//! use std::time::Duration;
+//!
+//! let mut driver = open("127.0.0.1:0".parse()?, &DriverConfig::default())?;
+//! let here = driver.local_addr();
+//! driver.send_to(b"hello", here)?;
+//!
+//! let mut seen = Vec::new();
+//! while seen.is_empty() {
+//!     driver.receive(Duration::from_secs(1), &mut |datagram| {
+//!         seen.push((datagram.bytes.to_vec(), datagram.from));
+//!     })?;
+//! }
+//! assert_eq!(seen, [(b"hello".to_vec(), here)]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("centauri-uring drives Linux sockets: io_uring, epoll and recvmmsg");
+
+mod config;
+mod control;
+mod counters;
+mod driver;
+mod epoll;
+mod error;
+mod opening;
+mod ring;
+mod sockaddr;
+mod socket;
+
+pub use config::{ConfigError, DriverChoice, DriverConfig, DriverKind, ParseDriverChoiceError, limits};
+pub use counters::DriverCounters;
+pub use driver::{Datagram, DatagramDriver};
+pub use error::{OpenError, RingUnavailable};
+pub use opening::{open, open_with_probe};
+pub use ring::{RingFeatures, probe_io_uring};

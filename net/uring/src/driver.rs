@@ -1,0 +1,64 @@
+//! The contract that both drivers keep.
+
+use crate::{DriverCounters, DriverKind};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A received datagram, borrowed from the driver's buffer for as long as the sink runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// The payload; may be empty.
+    pub bytes: &'a [u8],
+    /// Who sent it, as the IP header claims. An IPv4 sender is an IPv4 address on a dual-stack
+    /// IPv6 socket too, so that one sender has one name.
+    pub from: SocketAddr,
+    /// Whether the datagram was longer than the buffer; `bytes` is then only its beginning.
+    pub truncated: bool,
+}
+
+/// One UDP socket and the way datagrams are taken from it.
+///
+/// A driver may be moved to another thread at any time. The io_uring driver binds its ring to the
+/// thread that calls [`receive`](Self::receive); a call from another thread sets up a new ring,
+/// which costs some tens of microseconds and loses nothing, so it should stay an exception.
+pub trait DatagramDriver: Send + std::fmt::Debug {
+    /// Which driver this is.
+    fn kind(&self) -> DriverKind;
+
+    /// The address the socket is bound to, with the port the system chose if 0 was asked for.
+    fn local_addr(&self) -> SocketAddr;
+
+    /// The receive buffer that the kernel granted, in the unit of
+    /// [`DriverConfig::socket_receive_bytes`](crate::DriverConfig::socket_receive_bytes).
+    fn socket_receive_bytes(&self) -> usize;
+
+    /// Waits until something has come or `timeout` has passed, hands every datagram that is there
+    /// to `sink`, and returns how many it handed over.
+    ///
+    /// When datagrams keep coming the wait goes on for up to
+    /// [`wait_completions`](crate::DriverConfig::wait_completions) of them, at most for
+    /// [`linger`](crate::DriverConfig::linger). Zero is returned after the time limit, and earlier
+    /// when a signal handler ran. A time limit of zero does not wait. The epoll driver rounds the
+    /// time limit up to whole milliseconds. One call hands over a bounded number of datagrams, so
+    /// that a flood cannot keep the caller from its other work.
+    ///
+    /// # Errors
+    /// What the kernel reports about the socket or the ring, `ENOMEM` for example. Datagrams that
+    /// were there have been handed over; the driver stays usable and the next call tries again.
+    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize>;
+
+    /// Sends one datagram without waiting.
+    ///
+    /// A full send buffer is not an error: the datagram is lost, as it could be on any link, and
+    /// counted in [`DriverCounters::send_would_block`].
+    ///
+    /// # Errors
+    /// What the kernel reports, `EMSGSIZE` for a payload over 65,507 bytes for example; or
+    /// `InvalidInput` for an IPv6 destination on an IPv4 socket. Counted in
+    /// [`DriverCounters::send_errors`].
+    fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()>;
+
+    /// Totals so far. Reads the drop count from the kernel: one system call.
+    fn counters(&self) -> DriverCounters;
+}

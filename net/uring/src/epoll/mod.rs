@@ -1,0 +1,149 @@
+//! The epoll driver: waits for the socket, then takes what is there with `recvmmsg`.
+
+mod batch;
+
+use crate::socket::{Socket, check};
+use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind};
+use batch::Batch;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::thread;
+use std::time::Duration;
+
+/// Most datagrams that one system call takes.
+const BATCH_MAX: u16 = 64;
+
+/// The epoll driver.
+#[derive(Debug)]
+pub(crate) struct EpollDriver {
+    socket: Socket,
+    epoll: OwnedFd,
+    batch: Batch,
+    wait_completions: usize,
+    linger: Duration,
+    /// Whether the last wait brought more than one datagram: traffic flows, so lingering pays.
+    busy: bool,
+}
+
+impl EpollDriver {
+    pub(crate) fn new(socket: Socket, config: &DriverConfig) -> io::Result<Self> {
+        let epoll = create()?;
+        watch(&epoll, &socket)?;
+        let count = usize::from(config.buffers.min(BATCH_MAX));
+        Ok(Self {
+            socket,
+            epoll,
+            batch: Batch::new(count, config.buffer_bytes),
+            wait_completions: usize::try_from(config.wait_completions).unwrap_or(usize::MAX),
+            linger: config.linger,
+            busy: false,
+        })
+    }
+
+    /// Waits for the first datagram, and under load a little for more. `false` if none has come.
+    fn wait(&self, timeout: Duration) -> io::Result<bool> {
+        if !wait_readable(&self.epoll, timeout)? {
+            return Ok(false);
+        }
+        let linger = self.linger.min(timeout);
+        if self.busy && self.wait_completions > 1 && !linger.is_zero() {
+            thread::sleep(linger);
+        }
+        Ok(true)
+    }
+
+    fn hand_over(&mut self, count: usize, sink: &mut dyn FnMut(Datagram<'_>)) -> usize {
+        let mut handed = 0;
+        for message in self.batch.messages(count) {
+            if let Some(drops) = message.drop_count {
+                self.socket.note_drop_count(drops);
+            }
+            let Some(from) = message.from else {
+                self.socket.counters_mut().undecodable += 1;
+                continue;
+            };
+            let datagram = Datagram { bytes: message.bytes, from, truncated: message.truncated };
+            self.socket.count_received(&datagram);
+            sink(datagram);
+            handed += 1;
+        }
+        handed
+    }
+}
+
+impl DatagramDriver for EpollDriver {
+    fn kind(&self) -> DriverKind {
+        DriverKind::Epoll
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.socket.local_addr()
+    }
+
+    fn socket_receive_bytes(&self) -> usize {
+        self.socket.receive_bytes()
+    }
+
+    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
+        self.socket.counters_mut().waits += 1;
+        let outcome = self.wait(timeout).and_then(|readable| match readable {
+            true => self.batch.receive(&self.socket),
+            false => Ok(0),
+        });
+        let count = match outcome {
+            Ok(count) => count,
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {
+                    self.socket.counters_mut().interrupted += 1;
+                    0
+                }
+                // Readable a moment ago, yet nothing there: the checksum was wrong.
+                io::ErrorKind::WouldBlock => 0,
+                _ => {
+                    self.socket.counters_mut().receive_errors += 1;
+                    return Err(error);
+                }
+            },
+        };
+        self.busy = count > 1;
+        if count == self.batch.len() {
+            self.socket.counters_mut().buffers_exhausted += 1;
+        }
+        Ok(self.hand_over(count, sink))
+    }
+
+    fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.socket.send_to(bytes, to)
+    }
+
+    fn counters(&self) -> DriverCounters {
+        self.socket.counters()
+    }
+}
+
+fn create() -> io::Result<OwnedFd> {
+    // SAFETY: epoll_create1() takes a number only.
+    let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+    // SAFETY: the call succeeded, so `fd` is open, and nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn watch(epoll: &OwnedFd, socket: &Socket) -> io::Result<()> {
+    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+    // SAFETY: both descriptors are open, and the kernel reads `event` during the call.
+    check(unsafe {
+        libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, socket.as_raw_fd(), &raw mut event)
+    })?;
+    Ok(())
+}
+
+fn wait_readable(epoll: &OwnedFd, timeout: Duration) -> io::Result<bool> {
+    let mut event = libc::epoll_event { events: 0, u64: 0 };
+    // Rounded up, so that a caller with a deadline half a millisecond away does not spin.
+    let millis = timeout.as_nanos().div_ceil(1_000_000);
+    let millis = libc::c_int::try_from(millis).unwrap_or(libc::c_int::MAX);
+    // SAFETY: the kernel writes at most one event to `event`, which outlives the call.
+    let ready = unsafe { libc::epoll_wait(epoll.as_raw_fd(), &raw mut event, 1, millis) };
+    Ok(check(ready)? > 0)
+}

@@ -1,0 +1,149 @@
+//! The io_uring driver.
+
+mod buffers;
+mod mapping;
+mod probe;
+mod queue;
+
+pub use probe::probe_io_uring;
+pub use queue::RingFeatures;
+
+use crate::socket::Socket;
+use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind, RingUnavailable};
+use crate::{control, sockaddr};
+use io_uring::types::RecvMsgOut;
+use queue::{Completion, ReceiveQueue};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::thread::{self, ThreadId};
+use std::time::Duration;
+
+/// A ring with its buffers, not yet bound to a socket or a thread.
+#[derive(Debug)]
+pub(crate) struct RingDriver {
+    queue: ReceiveQueue,
+    config: DriverConfig,
+}
+
+impl RingDriver {
+    /// Sets up the ring.
+    pub(crate) fn new(features: RingFeatures, config: &DriverConfig) -> Result<Self, RingUnavailable> {
+        Ok(Self { queue: ReceiveQueue::new(features, config)?, config: *config })
+    }
+
+    /// The driver that takes datagrams from `socket`.
+    pub(crate) fn serve(self, socket: Socket) -> ServingRing {
+        ServingRing { queue: self.queue, owner: None, armed_once: false, config: self.config, socket }
+    }
+}
+
+/// The io_uring driver at work.
+#[derive(Debug)]
+pub(crate) struct ServingRing {
+    // Before the socket: the ring's standing request refers to it.
+    queue: ReceiveQueue,
+    /// The thread that the ring is bound to, once it has received.
+    owner: Option<ThreadId>,
+    armed_once: bool,
+    config: DriverConfig,
+    socket: Socket,
+}
+
+impl ServingRing {
+    /// Makes the calling thread the one that the ring belongs to.
+    ///
+    /// The kernel lets only the thread that enabled a ring use it (and ends its requests when that
+    /// thread ends), so another thread gets a new ring. Nothing is lost: the old ring's completions
+    /// were all taken out by the last `receive`, and without its thread it receives no more.
+    fn own(&mut self) -> io::Result<()> {
+        let here = thread::current().id();
+        if self.owner == Some(here) {
+            return Ok(());
+        }
+        if self.owner.is_some() {
+            self.queue = ReceiveQueue::new(self.queue.features(), &self.config).map_err(io::Error::other)?;
+            self.owner = None;
+            self.armed_once = false;
+        }
+        self.queue.start()?;
+        self.owner = Some(here);
+        Ok(())
+    }
+}
+
+impl DatagramDriver for ServingRing {
+    fn kind(&self) -> DriverKind {
+        DriverKind::IoUring
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.socket.local_addr()
+    }
+
+    fn socket_receive_bytes(&self) -> usize {
+        self.socket.receive_bytes()
+    }
+
+    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
+        self.own()?;
+        if self.queue.arm(self.socket.as_raw_fd())? && self.armed_once {
+            self.socket.counters_mut().rearms += 1;
+        }
+        self.armed_once = true;
+        self.socket.counters_mut().waits += 1;
+        let waited = self.queue.wait(self.config.wait_completions, timeout, self.config.linger);
+        let mut handed = 0;
+        let mut failure = None;
+        let socket = &mut self.socket;
+        self.queue.drain(&mut |completion| match completion {
+            Completion::Received(message) => handed += hand_over(socket, &message, sink),
+            Completion::Unreadable => socket.counters_mut().undecodable += 1,
+            Completion::NoBuffers => socket.counters_mut().buffers_exhausted += 1,
+            Completion::Failed(error) => {
+                socket.counters_mut().receive_errors += 1;
+                failure = Some(io::Error::from_raw_os_error(error));
+            }
+        });
+        match (waited, failure) {
+            (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {
+                self.socket.counters_mut().interrupted += 1;
+                Ok(handed)
+            }
+            (Err(error), _) | (Ok(()), Some(error)) => Err(error),
+            (Ok(()), None) => Ok(handed),
+        }
+    }
+
+    fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
+        self.socket.send_to(bytes, to)
+    }
+
+    fn counters(&self) -> DriverCounters {
+        self.socket.counters()
+    }
+}
+
+impl Drop for ServingRing {
+    fn drop(&mut self) {
+        if self.owner == Some(thread::current().id()) {
+            self.queue.cancel();
+        }
+    }
+}
+
+/// Gives one message to the sink; returns how many datagrams that makes.
+fn hand_over(socket: &mut Socket, message: &RecvMsgOut<'_>, sink: &mut dyn FnMut(Datagram<'_>)) -> usize {
+    if let Some(count) = control::drop_count(message.control_data()) {
+        socket.note_drop_count(count);
+    }
+    let Some(from) = sockaddr::decode(message.name_data()) else {
+        socket.counters_mut().undecodable += 1;
+        return 0;
+    };
+    let datagram =
+        Datagram { bytes: message.payload_data(), from, truncated: message.is_payload_truncated() };
+    socket.count_received(&datagram);
+    sink(datagram);
+    1
+}

@@ -1,1 +1,10 @@
-//! TODO
+//! Centauri: proximal consensus for fleets whose replicas never quite agree.
+//!
+//! This crate is the `centauri` command and the way in for programs. What a program needs to decide rounds is in
+//! [`engine`]; model, readings and decision files are in [`files`].
+#![forbid(unsafe_code)]
+
+pub mod cli;
+
+pub use centauri_engine as engine;
+pub use centauri_files as files;

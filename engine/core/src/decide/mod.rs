@@ -1,0 +1,173 @@
+//! One round, step by step: the law that every backend follows.
+
+mod large;
+mod marginal;
+mod quorums;
+
+use crate::batch::Entry;
+use crate::compile::CompiledModel;
+use crate::decision::{Decision, Decisions, Quorum, Region, Status, Summary};
+use crate::limits::HONEST_TIE;
+use crate::observation::Observation;
+use crate::spec::Objective;
+use marginal::Marginal;
+use quorums::{Criteria, Search, score_of};
+
+/// Decides rounds one after the other and keeps its memory from round to round.
+#[derive(Debug, Default)]
+pub(crate) struct Decider {
+    evidence: Evidence,
+    marginal: Marginal,
+    search: Search,
+    honest: Vec<f64>,
+    reported: Vec<f64>,
+}
+
+/// What the round's observations say: the replicas that are left, and their likelihoods.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    /// Positions in the model of the replicas that did not equivocate.
+    pub(crate) replicas: Vec<usize>,
+    /// How many of these may still be faulty.
+    pub(crate) faults: usize,
+    /// `L_i(x)`, a row of `points` for each replica that is left.
+    pub(crate) ln_likelihood: Vec<f64>,
+    /// `ln u_i` for each replica that is left.
+    pub(crate) ln_faulty: Vec<f64>,
+    /// `ln P(x)`.
+    pub(crate) ln_prior: Vec<f64>,
+}
+
+impl Evidence {
+    fn collect(&mut self, model: &CompiledModel, entry: &Entry<'_>) {
+        let points = model.support().points();
+        self.replicas.clear();
+        let left = entry.observations.iter().enumerate().filter(|(_, o)| **o != Observation::Equivocated);
+        self.replicas.extend(left.map(|(position, _)| position));
+        let equivocated = model.replicas() - self.replicas.len();
+        self.faults = model.faults().saturating_sub(equivocated);
+        self.ln_likelihood.resize(self.replicas.len() * points, 0.0);
+        for (row, &position) in self.ln_likelihood.chunks_exact_mut(points).zip(&self.replicas) {
+            model.likelihood(position, entry.observations[position], row);
+        }
+        self.ln_faulty.clear();
+        self.ln_faulty.extend(self.replicas.iter().map(|&p| model.ln_faulty(entry.observations[p])));
+        self.ln_prior.clear();
+        self.ln_prior.extend_from_slice(entry.ln_prior.unwrap_or(model.ln_prior()));
+    }
+
+    /// Replicas that are left, n'.
+    pub(crate) fn replicas(&self) -> usize {
+        self.replicas.len()
+    }
+
+    /// Size of a quorum, n' − f'; 0 where there can be none.
+    pub(crate) fn quorum_size(&self) -> usize {
+        self.replicas().saturating_sub(self.faults)
+    }
+
+    pub(crate) fn points(&self) -> usize {
+        self.ln_prior.len()
+    }
+
+    pub(crate) fn row(&self, i: usize) -> &[f64] {
+        &self.ln_likelihood[i * self.points()..(i + 1) * self.points()]
+    }
+}
+
+impl Decider {
+    /// Decides the round of `entry`, which fits `model`, and adds the decision to `decisions`.
+    pub(crate) fn decide(&mut self, model: &CompiledModel, entry: &Entry<'_>, decisions: &mut Decisions) {
+        self.evidence.collect(model, entry);
+        let decision = if self.evidence.quorum_size() == 0 {
+            None
+        } else {
+            self.decided(model, entry.objective.unwrap_or(model.objective()))
+        };
+        let decision = match decision {
+            Some(decision) => decision,
+            None => self.no_quorum(model),
+        };
+        let keep = if entry.wants_marginal { self.marginal.ln_posterior() } else { &[] };
+        decisions.push(decision, &self.honest, keep);
+    }
+
+    fn decided(&mut self, model: &CompiledModel, objective: Objective) -> Option<Decision> {
+        let evidence = &self.evidence;
+        if !self.marginal.run(evidence) {
+            return None;
+        }
+        self.honest.clear();
+        self.honest.resize(model.replicas(), 0.0);
+        for (&position, &p) in evidence.replicas.iter().zip(self.marginal.honest()) {
+            self.honest[position] = p;
+        }
+        let criteria = match objective {
+            Objective::Marginal => Criteria::None,
+            Objective::Posterior => Criteria::Posterior,
+            Objective::Joint => Criteria::Joint,
+            Objective::Evidence => Criteria::Evidence,
+        };
+        let most_honest = most_honest(self.marginal.honest(), evidence.quorum_size());
+        let found = self.search.run(evidence, criteria, most_honest);
+        let chosen = if objective == Objective::Marginal { most_honest } else { found.quorum? };
+        let ln_evidence = score_of(evidence, chosen, &mut self.reported);
+        if objective == Objective::Marginal {
+            self.reported.clear();
+            self.reported.extend_from_slice(self.marginal.ln_posterior());
+        } else {
+            self.reported.iter_mut().for_each(|score| *score -= ln_evidence);
+        }
+        let support = model.support();
+        let summary = Summary::of(&self.reported, support, model.credible());
+        Some(Decision {
+            status: Status::Decided,
+            quorum: chosen.positions().map(|i| evidence.replicas[i]).collect(),
+            log_evidence: (ln_evidence > f64::NEG_INFINITY).then_some(ln_evidence),
+            region: found
+                .hull
+                .map(|(low, high)| Region { low: support.point(low), high: support.point(high) }),
+            exhaustive: found.exhaustive,
+            ..summary.decision(support)
+        })
+    }
+
+    fn no_quorum(&mut self, model: &CompiledModel) -> Decision {
+        self.honest.clear();
+        self.marginal.keep_prior(&self.evidence);
+        Summary::of(&self.evidence.ln_prior, model.support(), model.credible()).decision(model.support())
+    }
+}
+
+impl Summary {
+    /// A decision that says no more than this summary.
+    fn decision(self, support: &crate::support::Support) -> Decision {
+        Decision {
+            status: Status::NoQuorum,
+            value: support.point(self.point),
+            point: self.point,
+            confidence: self.confidence,
+            mean: self.mean,
+            sd: self.sd,
+            low: self.low,
+            high: self.high,
+            quorum: Quorum::EMPTY,
+            log_evidence: None,
+            region: None,
+            exhaustive: true,
+        }
+    }
+}
+
+/// `size` times the earliest of those left whose probability is within a tie of the largest left.
+fn most_honest(honest: &[f64], size: usize) -> Quorum {
+    let mut chosen = Quorum::EMPTY;
+    for _ in 0..size {
+        let left = || (0..honest.len()).filter(|&i| !chosen.contains(i));
+        let top = left().map(|i| honest[i]).fold(f64::NEG_INFINITY, f64::max);
+        if let Some(next) = left().find(|&i| honest[i] >= top - HONEST_TIE) {
+            chosen = chosen.with(next);
+        }
+    }
+    chosen
+}

@@ -1,0 +1,85 @@
+//! How an honest replica's output arises: `g(v | x)`, the probability of its report given the ideal output.
+//!
+//! Each computation gives `ln g` for a quantised report `i` and a grid point `s`. What link and deadline do to the
+//! message on its way to the client comes on top, in [`crate::table`].
+
+mod count;
+mod extreme;
+mod sum;
+mod translated;
+
+pub(crate) use count::Count;
+pub(crate) use extreme::{Extreme, Side};
+pub(crate) use sum::Sum;
+pub(crate) use translated::Translated;
+
+use crate::dist::Distribution;
+
+/// The honest model of one computation on one support.
+#[derive(Clone, Debug)]
+pub(crate) enum Honest {
+    /// `g` depends on the report's distance from `x` only: `identity`, `mean`, `last`.
+    Translated(Translated),
+    /// `count`.
+    Count(Count),
+    /// `sum`.
+    Sum(Sum),
+    /// `min` and `max`.
+    Extreme(Extreme),
+}
+
+impl Honest {
+    /// `ln g` of the report in bin `i` for every grid point.
+    pub(crate) fn row(&self, i: i64, row: &mut [f64]) {
+        match self {
+            Self::Translated(model) => {
+                for (s, cell) in row.iter_mut().enumerate() {
+                    *cell = model.ln_mass(i.saturating_sub_unsigned(s as u64));
+                }
+            }
+            Self::Count(model) => model.row(i, row),
+            Self::Sum(model) => model.row(i, row),
+            Self::Extreme(model) => model.row(i, row),
+        }
+    }
+
+    /// Elementary steps that one cell of a row costs, for planning tables.
+    pub(crate) fn steps_per_cell(&self) -> usize {
+        match self {
+            Self::Translated(model) => model.components(),
+            Self::Count(_) => 1,
+            Self::Sum(model) => model.components(),
+            Self::Extreme(model) => model.messages() * 2,
+        }
+    }
+}
+
+/// A component of a mixture whose standard deviation is 0 is an atom.
+#[derive(Clone, Debug)]
+pub(crate) enum Spread {
+    Atom,
+    Normal(Distribution),
+}
+
+impl Spread {
+    /// Of the given variance (finite) around 0.
+    pub(crate) fn of_variance(variance: f64) -> Self {
+        Distribution::normal(0.0, variance.max(0.0).sqrt()).map_or(Self::Atom, Self::Normal)
+    }
+}
+
+/// What a replica's own noise adds to every component: mean and variance.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Noise {
+    pub(crate) mean: f64,
+    pub(crate) variance: f64,
+}
+
+impl Noise {
+    pub(crate) fn of(distribution: Option<&Distribution>) -> Self {
+        distribution.map_or_else(Self::default, |d| Self { mean: d.mean(), variance: d.variance() })
+    }
+}
+
+/// Weights below this (natural log) cannot lift a sum above the floor of a log-likelihood.
+pub(crate) const LN_NEGLIGIBLE: f64 = crate::limits::LN_LIKELIHOOD_FLOOR - 100.0;

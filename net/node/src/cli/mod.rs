@@ -1,0 +1,39 @@
+//! The command line.
+
+mod eval;
+mod keygen;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Proximal consensus: an answer at the deadline, whatever has come, with the quorum that speaks for it and an honest
+/// confidence.
+#[derive(Debug, Parser)]
+#[command(name = "centauri", version, max_term_width = 100, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Eval(eval::Arguments),
+    Keygen(keygen::Arguments),
+}
+
+/// Runs the command line of this process. Exit codes: 0 done, 2 bad input or arguments (one line on standard error says
+/// which and what was expected).
+#[must_use]
+pub fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Eval(arguments) => eval::run(&arguments),
+        Command::Keygen(arguments) => keygen::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("centauri: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -64,10 +64,10 @@ pub(super) fn ln_mass(atoms: &impl Atoms, a: f64, b: f64) -> f64 {
         return atoms.ln_pmf(low);
     }
     let few = high - low < SUMMED_MAX;
-    if few || falls_quickly(atoms, low, high) {
-        if let Some(ln_mass) = sum(atoms, low, high) {
-            return ln_mass;
-        }
+    if (few || falls_quickly(atoms, low, high))
+        && let Some(ln_mass) = sum(atoms, low, high)
+    {
+        return ln_mass;
     }
     let (ln_mass, share) = Tails::between(atoms.tails(low - 1.0), atoms.tails(high));
     if share > 1e-3 || high == f64::INFINITY { ln_mass } else { dense(atoms, low, high) }

@@ -66,7 +66,7 @@ pub(super) struct NegativeBinomial {
 impl Atoms for NegativeBinomial {
     fn ln_pmf(&self, k: f64) -> f64 {
         if k == f64::INFINITY {
-            return k.mul_add(-1.0, 0.0);
+            return f64::NEG_INFINITY;
         }
         beta::ln_binomial(self.r, k, self.p, 1.0 - self.p) - (k / self.r).ln_1p()
     }

@@ -36,7 +36,7 @@ macro_rules! with_counts {
 fn counts(family: &Family) -> Option<Counts> {
     let sure = |at: f64| Counts::Sure(Sure { at });
     Some(match *family {
-        Family::Poisson { mean } if mean == 0.0 => sure(0.0),
+        Family::Poisson { mean: 0.0 } => sure(0.0),
         Family::Poisson { mean } => Counts::Poisson(Poisson { mean }),
         #[expect(clippy::cast_precision_loss, reason = "trials are at most 2^53")]
         Family::Binomial { trials, p } => match (trials, p) {

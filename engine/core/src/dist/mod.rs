@@ -181,7 +181,7 @@ impl Distribution {
     /// `quantile(½)`.
     #[must_use]
     pub fn median(&self) -> f64 {
-        quantile::median(self)
+        self.quantile(0.5)
     }
 
     /// The mean. Infinite where there is none: `student_t` with `df ≤ 1`, or beyond the range of `f64`.

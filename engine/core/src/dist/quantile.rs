@@ -1,5 +1,6 @@
 //! Quantiles, by bisection on the representable numbers.
 
+use super::atoms::atom_at_or_below;
 use super::logs::ln_1m_exp;
 use super::{Distribution, Family};
 
@@ -72,7 +73,7 @@ fn unrank(rank: i128) -> f64 {
     if rank < 0 { -x } else { x }
 }
 
-/// An atom counts from a little below itself; this moves `x` onto it.
+/// An atom counts from a little below itself; this moves an `x` where one begins to count onto it.
 fn snap(of: &Distribution, x: f64) -> f64 {
     match of.family() {
         Family::Mixture { .. } => {
@@ -81,15 +82,10 @@ fn snap(of: &Distribution, x: f64) -> f64 {
             moved.map_or(x, |to| to + of.offset())
         }
         _ if of.is_discrete() => {
-            let k = (x - of.offset()).round();
-            let atom = k + of.offset();
-            if (atom - x).abs() <= 2e-12_f64.max(4.0 * f64::EPSILON * x.abs()) { atom } else { x }
+            let atom_before = |x: f64| atom_at_or_below(x - of.offset());
+            let k = atom_before(x);
+            if atom_before(x.next_down()) < k { k + of.offset() } else { x }
         }
         _ => x,
     }
-}
-
-/// The median, `quantile(½)`.
-pub(super) fn median(of: &Distribution) -> f64 {
-    quantile(of, 0.5)
 }

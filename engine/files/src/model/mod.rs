@@ -1,0 +1,133 @@
+//! Model files (TOML).
+
+mod distribution;
+mod locate;
+mod reader;
+mod stream;
+mod write;
+
+use crate::error::FileError;
+use crate::limits::MODEL_BYTES_MAX;
+use crate::names;
+use centauri_engine::{Distribution, ModelSet};
+use reader::{Source, Table};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+pub use locate::locate;
+pub use write::{distribution_to_toml, write_model};
+
+/// Reads the text of a model file; `file` is what errors call it.
+///
+/// Everything that can be told from the file alone is checked: keys, types, names, ranges, the parameters of
+/// distributions. Whether the streams can be computed is checked when they are compiled, see [`locate`].
+///
+/// - `uniform` cannot be the name of a published distribution, because `prior = "uniform"` is the flat prior.
+/// - Names are 1 to 256 bytes long and hold no control characters.
+/// - `faults` left out is 0; a file may publish distributions without any stream.
+///
+/// # Errors
+/// [`FileError::Model`] with line and key, for the first fault that is found.
+pub fn parse_model(text: &str, file: &str) -> Result<ModelSet, FileError> {
+    let source = Source { file, text };
+    let document = document(source)?;
+    let root = Table::root(source, &document);
+    root.require("version", "1")?.whole("1", 1, 1)?;
+    root.only(&["version", "distributions", "streams"])?;
+    let distributions = distributions(&root)?;
+    let mut streams = Vec::new();
+    let mut positions = BTreeMap::new();
+    if let Some(field) = root.get("streams") {
+        for (position, item) in field.list("a list of streams ([[streams]])")?.enumerate() {
+            let spec = stream::read(&item, &distributions)?;
+            if let Some(first) = positions.insert(spec.name.clone(), position) {
+                let found = names::quoted(&spec.name);
+                return Err(
+                    item.error(format!("name: found {found}, which is the name of streams[{first}] too"))
+                );
+            }
+            streams.push(spec);
+        }
+    }
+    Ok(ModelSet { distributions, streams })
+}
+
+/// Reads the model file at `path`, at most 64 MiB.
+///
+/// # Errors
+/// As [`parse_model`], and when the file cannot be read or is not UTF-8.
+pub fn read_model(path: &Path) -> Result<ModelSet, FileError> {
+    parse_model(&read_text(path)?, &path.display().to_string())
+}
+
+/// The text of a model file, for those who need it again for [`locate`].
+pub(crate) fn read_text(path: &Path) -> Result<String, FileError> {
+    let file = std::fs::File::open(path).map_err(FileError::io(path, "opening"))?;
+    let mut bytes = Vec::new();
+    file.take(MODEL_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(FileError::io(path, "reading"))?;
+    let whole_file = |line, problem: String| {
+        let file = path.display().to_string();
+        FileError::Model { file, line, key: String::new(), problem }
+    };
+    if bytes.len() as u64 > MODEL_BYTES_MAX {
+        return Err(whole_file(
+            None,
+            format!("found more than {MODEL_BYTES_MAX} bytes, expected a model file"),
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+        let line = 1 + valid.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        whole_file(Some(line), "found bytes that are not UTF-8, expected text".to_owned())
+    })
+}
+
+/// Reads one distribution in the inline form of a model file, for example
+/// `{ family = "normal", mean = 0.0, sd = 1.0 }`; errors call the file `distribution`.
+///
+/// # Errors
+/// [`FileError::Model`] with line and key.
+///
+/// ```
+/// let hop = centauri_files::parse_distribution(r#"{ family = "exponential", mean = 0.02 }"#)?;
+/// assert_eq!(hop, centauri_engine::Distribution::exponential(0.02).unwrap());
+/// assert_eq!(centauri_files::distribution_to_toml(&hop), r#"{ family = "exponential", mean = 0.02 }"#);
+/// # Ok::<(), centauri_files::FileError>(())
+/// ```
+pub fn parse_distribution(text: &str) -> Result<Distribution, FileError> {
+    let source = Source { file: "distribution", text };
+    let value = DeValue::parse(text).map_err(|error| syntax(source, &error))?;
+    let span = value.span();
+    match value.into_inner() {
+        DeValue::Table(map) => distribution::read(&Table::root(source, &Spanned::new(span, map))),
+        _ => Err(source.error(span.start, "", format!("expected {}", distribution::EXPECTED))),
+    }
+}
+
+fn document(source: Source<'_>) -> Result<Spanned<DeTable<'_>>, FileError> {
+    DeTable::parse(source.text).map_err(|error| syntax(source, &error))
+}
+
+/// A fault in the TOML itself.
+fn syntax(source: Source<'_>, error: &toml::de::Error) -> FileError {
+    let at = error.span().map_or(0, |span| span.start);
+    let message: Vec<_> = error.message().lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    source.error(at, "", names::plain(&message.join("; ")))
+}
+
+fn distributions(root: &Table<'_>) -> Result<BTreeMap<String, Distribution>, FileError> {
+    let Some(field) = root.get("distributions") else { return Ok(BTreeMap::new()) };
+    let table = field.table("a table of distributions by name")?;
+    let mut published = BTreeMap::new();
+    for field in table.entries() {
+        names::check(field.key).map_err(|problem| field.error(problem))?;
+        if field.key == stream::UNIFORM {
+            return Err(field.error("found the name of the flat prior, expected another name"));
+        }
+        published.insert(field.key.to_owned(), distribution::read(&field.table(distribution::EXPECTED)?)?);
+    }
+    Ok(published)
+}

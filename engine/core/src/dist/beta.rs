@@ -86,13 +86,13 @@ pub(super) fn tails(a: f64, b: f64, x: f64, y: f64) -> Tails {
 }
 
 fn tails_near_zero(a: f64, b: f64, x: f64, y: f64) -> Tails {
-    if let Some(fraction) = fraction(a, b, x) {
+    if let Some(fraction) = fraction(a, b, x, y) {
         let lower = (ln_prefactor(a, b, x, y) + fraction).min(0.0);
         if lower < -0.35 {
             return Tails::from_lower(lower);
         }
         // Little is left above: take that from its own fraction where it still converges.
-        if let Some(other) = self::fraction(b, a, y) {
+        if let Some(other) = self::fraction(b, a, y, x) {
             return Tails { lower, upper: (ln_prefactor(b, a, y, x) + other).min(0.0) };
         }
         return Tails::from_lower(lower);
@@ -118,27 +118,30 @@ fn ln_prefactor(a: f64, b: f64, x: f64, y: f64) -> f64 {
     ln_binomial(a, b, x, y) - (a / b).ln_1p()
 }
 
-/// Logarithm of the continued fraction of `I_x(a, b)` (modified Lentz); none if it converges slowly.
-fn fraction(a: f64, b: f64, x: f64) -> Option<f64> {
+/// Logarithm of `I_x(a, b)·a·B(a, b)/(x^a·y^b)` by a continued fraction (modified Lentz); none if it converges slowly.
+///
+/// The even part of the usual fraction, in a form where `x` near 1 does not cancel: what is small there is
+/// `λ = a − (a+b)·x = a·y − b·x` (Didonato and Morris, ACM TOMS 18, 1992).
+fn fraction(a: f64, b: f64, x: f64, y: f64) -> Option<f64> {
     let nonzero = |v: f64| if v.abs() < 1e-300 { 1e-300 } else { v };
-    let mut c = 1.0;
-    let mut d = 1.0 / nonzero(1.0 - (a + b) * x / (a + 1.0));
-    let mut h = d;
-    let mut m = 1.0;
+    let lambda = a * y - b * x;
+    let mut h = nonzero(a / (a + 1.0) * (lambda + 1.0));
+    let mut c = h;
+    let mut d = 0.0;
+    let mut n = 1.0;
     for _ in 0..FRACTION_TERMS_MAX {
-        let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        d = 1.0 / nonzero(1.0 + even * d);
-        c = nonzero(1.0 + even / c);
-        h *= c * d;
-        let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        d = 1.0 / nonzero(1.0 + odd * d);
-        c = nonzero(1.0 + odd / c);
+        let odd = a + 2.0 * n - 1.0;
+        let common = n * (b - n) * x / odd;
+        let alpha = (a + n - 1.0) / odd * (a + b + n - 1.0) * x * common;
+        let beta = n + common + (a + n) / (odd + 2.0) * (lambda + 1.0 + n * (1.0 + y));
+        d = 1.0 / nonzero(beta + alpha * d);
+        c = nonzero(beta + alpha / c);
         let factor = c * d;
         h *= factor;
         if (factor - 1.0).abs() <= 2.3e-16 {
-            return (h > 0.0).then(|| h.ln());
+            return (h > 0.0).then(|| a.ln() - h.ln());
         }
-        m += 1.0;
+        n += 1.0;
     }
     None
 }

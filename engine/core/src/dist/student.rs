@@ -76,7 +76,7 @@ impl Density for Student {
         let radius = root.hypot(x);
         let slope = (self.df + 1.0) * (x.abs() / radius) / radius;
         let bend = (self.df + 1.0).sqrt() / radius;
-        1.0 / (0.5 * slope).max(bend).max(2.0 / radius)
+        1.0 / (0.5 * slope).max(bend).max(3.0 / radius)
     }
 
     fn mode(&self) -> f64 {

@@ -39,13 +39,14 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     /// When datagrams keep coming the wait goes on for up to
     /// [`wait_completions`](crate::DriverConfig::wait_completions) of them, at most for
     /// [`linger`](crate::DriverConfig::linger). Zero is returned after the time limit, and earlier
-    /// when a signal handler ran. A time limit of zero does not wait. The epoll driver rounds the
-    /// time limit up to whole milliseconds. One call hands over a bounded number of datagrams, so
-    /// that a flood cannot keep the caller from its other work.
+    /// when a signal handler ran or the kernel had other work for the thread. A time limit of zero does not wait. The epoll driver rounds the
+    /// time limit up to whole milliseconds. One call hands over fewer
+    /// datagrams than there are buffers and `wait_completions` together, so that a flood cannot
+    /// keep the caller from its other work.
     ///
     /// # Errors
     /// What the kernel reports about the socket or the ring, `ENOMEM` for example. Datagrams that
-    /// were there have been handed over; the driver stays usable and the next call tries again.
+    /// were there have been handed over and counted; the driver stays usable and the next call tries again.
     fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize>;
 
     /// Sends one datagram without waiting.

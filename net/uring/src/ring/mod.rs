@@ -70,6 +70,44 @@ impl ServingRing {
         self.owner = Some(here);
         Ok(())
     }
+
+    /// Hands over the completions that are there; returns how many datagrams that makes.
+    fn take(&mut self, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
+        let mut handed = 0;
+        let mut failure = None;
+        let socket = &mut self.socket;
+        self.queue.drain(&mut |completion| match completion {
+            Completion::Received(message) => handed += hand_over(socket, &message, sink),
+            Completion::Unreadable => socket.counters_mut().undecodable += 1,
+            Completion::NoBuffers => socket.counters_mut().buffers_exhausted += 1,
+            Completion::Failed(error) => {
+                socket.counters_mut().receive_errors += 1;
+                failure = Some(io::Error::from_raw_os_error(error));
+            }
+        });
+        failure.map_or(Ok(handed), Err)
+    }
+
+    /// Puts the standing request up again, and hands over what it brings at once, until it stays up
+    /// or a wait's worth of datagrams has come.
+    ///
+    /// An empty datagram ends a multishot receive, and anyone can send one. Were the request put up
+    /// once a wait only, a stream of empty datagrams would make every wait last its whole linger
+    /// and bring one datagram.
+    fn take_while_ending(&mut self, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
+        let enough = self.config.wait_completions as usize;
+        let mut handed = 0;
+        for _ in 0..enough {
+            if self.queue.is_armed() || handed >= enough {
+                break;
+            }
+            self.queue.arm(self.socket.as_raw_fd())?;
+            self.socket.counters_mut().rearms += u64::from(self.armed_once);
+            self.armed_once = true;
+            handed += self.take(sink)?;
+        }
+        Ok(handed)
+    }
 }
 
 impl DatagramDriver for ServingRing {
@@ -87,32 +125,25 @@ impl DatagramDriver for ServingRing {
 
     fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
         self.own()?;
-        if self.queue.arm(self.socket.as_raw_fd())? && self.armed_once {
-            self.socket.counters_mut().rearms += 1;
-        }
-        self.armed_once = true;
         self.socket.counters_mut().waits += 1;
-        let waited = self.queue.wait(self.config.wait_completions, timeout, self.config.linger);
-        let mut handed = 0;
-        let mut failure = None;
-        let socket = &mut self.socket;
-        self.queue.drain(&mut |completion| match completion {
-            Completion::Received(message) => handed += hand_over(socket, &message, sink),
-            Completion::Unreadable => socket.counters_mut().undecodable += 1,
-            Completion::NoBuffers => socket.counters_mut().buffers_exhausted += 1,
-            Completion::Failed(error) => {
-                socket.counters_mut().receive_errors += 1;
-                failure = Some(io::Error::from_raw_os_error(error));
-            }
-        });
-        match (waited, failure) {
-            (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => {
-                self.socket.counters_mut().interrupted += 1;
-                Ok(handed)
-            }
-            (Err(error), _) | (Ok(()), Some(error)) => Err(error),
-            (Ok(()), None) => Ok(handed),
+        let mut handed = self.take_while_ending(sink)?;
+        if handed > 0 {
+            return Ok(handed);
         }
+        let waited = self.queue.wait(self.config.wait_completions, timeout, self.config.linger);
+        handed += self.take(sink)?;
+        match waited {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.socket.counters_mut().interrupted += 1;
+                return Ok(handed);
+            }
+            Err(error) => return Err(error),
+        }
+        if handed > 0 {
+            handed += self.take_while_ending(sink)?;
+        }
+        Ok(handed)
     }
 
     fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {

@@ -118,12 +118,15 @@ impl ReceiveQueue {
         Ok(())
     }
 
-    /// Puts up the standing receive request if there is none; says whether it did. The kernel sees
-    /// it with the next [`wait`](Self::wait).
-    pub(super) fn arm(&mut self, fd: RawFd) -> io::Result<bool> {
-        if self.armed {
-            return Ok(false);
-        }
+    pub(super) fn is_armed(&self) -> bool {
+        self.armed
+    }
+
+    /// Puts up the standing receive request, which takes what is there already.
+    ///
+    /// The call is apart from [`wait`](Self::wait): one that both submits and waits says nothing of
+    /// a signal.
+    pub(super) fn arm(&mut self, fd: RawFd) -> io::Result<()> {
         let entry = opcode::RecvMsgMulti::new(Fd(fd), &raw const *self.template, BUFFER_GROUP)
             .build()
             .user_data(RECEIVE_ID);
@@ -131,8 +134,10 @@ impl ReceiveQueue {
         // the heap, so it stays in place when this value moves, is never written to, and outlives
         // the ring, which is dropped first. Buffers come from the registered group.
         unsafe { self.ring.submission().push(&entry) }.map_err(io::Error::other)?;
+        // Also when the call below fails: the entry then waits in the queue for the next one.
         self.armed = true;
-        Ok(true)
+        self.ring.submit()?;
+        Ok(())
     }
 
     /// Waits for one completion for at most `timeout`, and for up to `count` of them for at most

@@ -1,0 +1,9 @@
+//! One suite over real loopback sockets, run with every driver: io_uring with and without the
+//! kernel's minimum wait, and epoll.
+
+mod common;
+mod delivery;
+mod lifecycle;
+mod opening;
+mod overload;
+mod waiting;

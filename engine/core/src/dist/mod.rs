@@ -155,7 +155,7 @@ impl Distribution {
     #[must_use]
     pub fn ln_mass(&self, a: f64, b: f64) -> f64 {
         if a < b {
-            kernel::ln_mass(self, a - self.offset, b - self.offset, b - a).min(0.0)
+            impossible_if_nan(kernel::ln_mass(self, a - self.offset, b - self.offset, b - a)).min(0.0)
         } else {
             f64::NEG_INFINITY
         }
@@ -167,7 +167,7 @@ impl Distribution {
     /// has no density; this gives the logarithm of the sum of its parts' densities and masses.
     #[must_use]
     pub fn ln_density(&self, x: f64) -> f64 {
-        if x.is_nan() { x } else { kernel::ln_density(self, x - self.offset) }
+        if x.is_nan() { x } else { impossible_if_nan(kernel::ln_density(self, x - self.offset)) }
     }
 
     /// The smallest `x` with `P(D ≤ x) ≥ p`; the ends of the support for `p ≤ 0` and `p ≥ 1`, NaN for NaN.
@@ -224,4 +224,10 @@ impl Distribution {
         let share = |(&weight, part): (&f64, _)| (weight / self.total, part);
         weights.iter().zip(components).map(share).filter(|(share, _)| *share > 0.0)
     }
+}
+
+/// Parameters at the ends of the range of `f64` (a scale of 1e300, 1e-300 degrees of freedom) can overflow on the
+/// way to a logarithm; what can't be told then counts as impossible rather than as certain.
+fn impossible_if_nan(ln: f64) -> f64 {
+    if ln.is_nan() { f64::NEG_INFINITY } else { ln }
 }

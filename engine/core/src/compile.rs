@@ -261,10 +261,8 @@ fn arrivals(output: &OutputSpec, lookup: &Lookup<'_>) -> Result<Arrivals, ModelE
 
 fn on_time(key: &str, link: Option<&Link>, lookup: &Lookup<'_>) -> Result<OnTime, ModelError> {
     match link {
-        None => Ok(OnTime { ln_in_time: 0.0, ln_late: f64::NEG_INFINITY }),
-        Some(Link::OnTime(p)) if (0.0..=1.0).contains(p) => {
-            Ok(OnTime { ln_in_time: p.ln(), ln_late: (-p).ln_1p() })
-        }
+        None => Ok(OnTime { p: 1.0, ln: 0.0 }),
+        Some(Link::OnTime(p)) if (0.0..=1.0).contains(p) => Ok(OnTime { p: *p, ln: p.ln() }),
         Some(Link::OnTime(p)) => {
             Err(problem(format!("{key}.on_time"), format!("found {p}, expected a probability")))
         }
@@ -274,7 +272,7 @@ fn on_time(key: &str, link: Option<&Link>, lookup: &Lookup<'_>) -> Result<OnTime
                 return Err(problem(format!("{key}.deadline"), found));
             }
             let latency = lookup.get(&format!("{key}.arrival"), arrival)?;
-            Ok(OnTime { ln_in_time: latency.ln_cdf(*deadline), ln_late: latency.ln_sf(*deadline) })
+            Ok(OnTime { p: latency.cdf(*deadline), ln: latency.ln_cdf(*deadline) })
         }
     }
 }

@@ -36,7 +36,7 @@ impl Mass for f64 {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Scaled {
     mantissa: f64,
-    blocks: i32,
+    blocks: i64,
 }
 
 const BLOCK_BITS: i32 = 256;
@@ -48,7 +48,7 @@ const HIGH: f64 = f64::from_bits(((1023 + BLOCK_BITS / 2) as u64) << 52);
 const LOW: f64 = f64::from_bits(((1023 - BLOCK_BITS / 2) as u64) << 52);
 
 impl Scaled {
-    fn settled(mantissa: f64, blocks: i32) -> Self {
+    fn settled(mantissa: f64, blocks: i64) -> Self {
         if mantissa >= HIGH {
             Self { mantissa: mantissa * PER_BLOCK, blocks: blocks + 1 }
         } else if mantissa >= LOW {
@@ -62,15 +62,16 @@ impl Scaled {
 }
 
 impl Mass for Scaled {
-    const ZERO: Self = Self { mantissa: 0.0, blocks: i32::MIN / 4 };
+    const ZERO: Self = Self { mantissa: 0.0, blocks: i64::MIN / 4 };
     const ONE: Self = Self { mantissa: 1.0, blocks: 0 };
 
     fn from_ln(ln: f64) -> Self {
-        if ln == f64::NEG_INFINITY {
+        // Far beyond anything that a sum could still show; it keeps exponents of long products in range.
+        if ln < -1e12 {
             return Self::ZERO;
         }
         let blocks = (ln / LN_BLOCK).round();
-        Self::settled((ln - blocks * LN_BLOCK).exp(), blocks as i32)
+        Self::settled((ln - blocks * LN_BLOCK).exp(), blocks as i64)
     }
 
     fn from_f64(value: f64) -> Self {
@@ -81,7 +82,7 @@ impl Mass for Scaled {
         if self.mantissa == 0.0 {
             return f64::NEG_INFINITY;
         }
-        self.mantissa.ln() + f64::from(self.blocks) * LN_BLOCK
+        self.mantissa.ln() + self.blocks as f64 * LN_BLOCK
     }
 
     fn plus(self, other: Self) -> Self {

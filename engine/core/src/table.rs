@@ -2,15 +2,14 @@
 
 use crate::honest::Honest;
 use crate::limits::{LN_LIKELIHOOD_FLOOR, TABLE_CELLS_MAX, TABLE_STEPS_MAX};
-use crate::number::ln_add_exp;
 use crate::observation::Observation;
 use std::ops::Range;
 
-/// A message's chance to reach the client in time, and to be late; both held, for neither is a difference from 1.
+/// A message's chance `a` to reach the client in time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct OnTime {
-    pub(crate) ln_in_time: f64,
-    pub(crate) ln_late: f64,
+    pub(crate) p: f64,
+    pub(crate) ln: f64,
 }
 
 /// `L(x) = ln P(report | X = x)` of the replicas that share a link and a noise.
@@ -39,10 +38,11 @@ fn floored(ln: f64) -> f64 {
 }
 
 impl Table {
-    /// `ln_nothing` is the probability that the replica has nothing to report: P(missing) = 1 − a·(1 − π).
+    /// `ln_nothing` is the log-probability π that the replica has nothing to report. P(missing) = 1 − a·(1 − π) as float64
+    /// has it: what cannot be told from 0 is impossible.
     pub(crate) fn new(honest: Honest, ln_nothing: f64, on_time: OnTime, points: usize) -> Self {
-        let ln_missing = floored(ln_add_exp(on_time.ln_late, on_time.ln_in_time + ln_nothing));
-        let mut table = Self { honest, ln_in_time: on_time.ln_in_time, ln_missing, rows: Rows::None };
+        let ln_missing = floored((1.0 - on_time.p * (1.0 - ln_nothing.exp())).ln());
+        let mut table = Self { honest, ln_in_time: on_time.ln, ln_missing, rows: Rows::None };
         table.rows = table.precompute(points);
         table
     }

@@ -9,7 +9,6 @@ use centauri_engine::*;
 pub(crate) struct Slow {
     pub(crate) decided: bool,
     pub(crate) ln_reported: Vec<f64>,
-    pub(crate) ln_marginal: Vec<f64>,
     pub(crate) quorum: Vec<usize>,
     pub(crate) ln_evidence: f64,
     pub(crate) region: Option<(usize, usize)>,
@@ -63,7 +62,7 @@ fn in_time(output: &OutputSpec) -> Vec<(f64, f64)> {
         (None, None) => (1.0, 0.0),
         (None, Some(deadline)) if t <= deadline => (1.0, 0.0),
         (_, Some(deadline)) if t > deadline => (0.0, 1.0),
-        (Some(d), Some(deadline)) => (inline(d).cdf(deadline - t), inline(d).sf(deadline - t)),
+        (Some(d), Some(deadline)) => (inline(d).cdf(deadline - t), 1.0 - inline(d).cdf(deadline - t)),
         (None, Some(_)) => panic!("a deadline is before or after"),
         (Some(_), None) => panic!("no deadline"),
     };
@@ -186,12 +185,12 @@ fn on_time(spec: &StreamSpec, replica: usize) -> (f64, f64) {
 }
 
 pub(crate) fn ln_likelihood(spec: &StreamSpec, replica: usize, observation: Observation) -> Vec<f64> {
-    let (a, late) = on_time(spec, replica);
+    let (a, _) = on_time(spec, replica);
     (0..spec.support.points())
         .map(|s| {
             let p = match observation {
                 Observation::Bin(i) => a * honest(spec, replica, Some(i), s),
-                _ => late + a * honest(spec, replica, None, s),
+                _ => 1.0 - a * (1.0 - honest(spec, replica, None, s)),
             };
             if p.ln() < -1000.0 { f64::NEG_INFINITY } else { p.ln() }
         })
@@ -226,7 +225,6 @@ pub(crate) fn decide(setting: &Setting<'_>, observations: &[Observation], object
     let none = |ln: &[f64]| Slow {
         decided: false,
         ln_reported: ln.to_vec(),
-        ln_marginal: ln.to_vec(),
         quorum: vec![],
         ln_evidence: f64::NEG_INFINITY,
         region: None,
@@ -286,7 +284,7 @@ pub(crate) fn decide(setting: &Setting<'_>, observations: &[Observation], object
         let between = if f > 0 { sorted[n - f - 1] - sorted[n - f] } else { f64::INFINITY };
         chosen = order.iter().fold(0u32, |q, i| q | 1 << i);
         ln_evidence = ln_sum(&score(chosen));
-        ln_reported = ln_marginal.clone();
+        ln_reported = ln_marginal;
         gap = between.min(runner_up(&ln_reported));
     } else {
         let key = |q: &(u32, Vec<f64>, f64)| {
@@ -311,7 +309,7 @@ pub(crate) fn decide(setting: &Setting<'_>, observations: &[Observation], object
         gap = others.fold(f64::INFINITY, f64::min).min(runner_up(&ln_reported));
     }
     let quorum = (0..n).filter(|i| chosen >> i & 1 == 1).map(|i| left[i]).collect();
-    Slow { decided: true, ln_reported, ln_marginal, quorum, ln_evidence, region, honest, gap }
+    Slow { decided: true, ln_reported, quorum, ln_evidence, region, honest, gap }
 }
 
 /// Distance of the two largest.

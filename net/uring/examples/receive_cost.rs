@@ -43,7 +43,7 @@ fn cases() -> Vec<Case> {
     let case = |name, config, open| Case { name, config, open };
     vec![
         case("io_uring", ring, open),
-        case("io_uring, 64 buffers", DriverConfig { buffers: 64, ..ring }, open),
+        case("io_uring, 512 buffers", DriverConfig { buffers: 512, ..ring }, open),
         case("io_uring, two-step wait", ring, open_in_two_steps),
         case("io_uring, no linger", DriverConfig { linger: at_once, ..ring }, open),
         case("epoll", epoll, open),

@@ -1,1 +1,55 @@
-//! TODO
+//! Sources, replicas, the monitor and the client of Centauri as state machines without I/O.
+//!
+//! Each role of the proximal-consensus paper (section 3.1) is a [`Role`]: frames and the time go in,
+//! [`Effects`] come out (frames to send, decisions, published distributions, notes). A role reads no clock,
+//! opens no socket and draws no random number, so equal inputs give equal effects, and one driver serves
+//! real sockets and simulated networks alike.
+//!
+//! Every role checks what it receives with its own verifier before it believes anything, counts what it
+//! drops by cause, and bounds its memory by its configuration.
+//!
+//! | role | receives | sends |
+//! |---|---|---|
+//! | [`Source`] | requests | a record for each reading |
+//! | [`Replica`] | requests, records of sources | requests, results of windows, samples |
+//! | [`Monitor`] | samples | distributions |
+//! | [`Client`] | results of replicas, distributions | requests, samples of latencies |
+#![forbid(unsafe_code)]
+
+mod client;
+mod compute;
+mod convert;
+mod counters;
+mod effects;
+mod error;
+mod liar;
+mod limits;
+mod monitor;
+mod query;
+mod replica;
+mod rng;
+mod role;
+mod sampler;
+mod signer;
+mod source;
+mod subscriptions;
+mod timing;
+mod upstreams;
+
+pub use client::{Client, ClientConfig, ClientStream, Pacing, RoundTiming};
+pub use compute::{Reading, compute};
+pub use convert::{ConvertError, from_wire, to_wire};
+pub use effects::{Decided, Effect, Effects, Note};
+pub use error::{ConfigError, InstallError};
+pub use liar::Behaviour;
+pub use limits::*;
+pub use monitor::{Estimated, Monitor, MonitorConfig, Monitored};
+pub use query::StreamQuery;
+pub use replica::{Replica, ReplicaConfig, ReplicaStream, SourceStream};
+pub use rng::SplitMix64;
+pub use role::Role;
+pub use sampler::SamplePolicy;
+pub use source::{Source, SourceConfig};
+pub use subscriptions::SubscriberLimits;
+pub use timing::Windows;
+pub use upstreams::{RequestPolicy, Upstream};

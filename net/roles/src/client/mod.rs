@@ -1,0 +1,435 @@
+//! The client: reports of replicas in, a decision for each round at its deadline out.
+
+mod config;
+mod rounds;
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+
+use centauri_engine::{Fleet, Session};
+use centauri_wire::{
+    Accepted, DistributionView, Header, Limits, MessageView, NodeId, Pending, Record, Registry, SampleKind,
+    SignatureVerdict, SigningIdentity, StreamId, Verifier,
+};
+
+pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
+use rounds::{Rounds, StreamIndex, Taken};
+
+use crate::counters::counters;
+use crate::error::check_number;
+use crate::sampler::{SampleSlot, Sampler};
+use crate::signer::Signer;
+use crate::timing::seconds_between;
+use crate::upstreams::Upstreams;
+use crate::{ConfigError, Effects, InstallError, Note, Role, from_wire};
+
+counters! {
+    /// What became of records and rounds.
+    ClientCounters {
+        records_reported,
+        records_repeated,
+        records_equivocating,
+        records_late,
+        records_early,
+        rounds_decided,
+        rounds_undecided,
+        rounds_skipped,
+        rounds_missed,
+        close_late_max_ns,
+        distributions_published,
+        distributions_unused,
+        distributions_invalid,
+        fleets_installed,
+        frames_unexpected,
+    }
+}
+
+/// A round that has been given to the engine.
+#[derive(Debug, Clone)]
+pub(crate) struct Closed {
+    pub(crate) round: i64,
+    pub(crate) deadline_ns: i64,
+    pub(crate) closed_ns: i64,
+    pub(crate) reports: Range<usize>,
+}
+
+/// Where a replica's stream goes.
+#[derive(Debug, Clone, Copy)]
+struct Route {
+    stream: StreamId,
+    index: StreamIndex,
+    position: u8,
+}
+
+/// What is known of a node that sends.
+#[derive(Debug, Default)]
+struct Sender {
+    /// In the order of the streams' numbers.
+    routes: Vec<Route>,
+    latency: Option<SampleSlot>,
+}
+
+impl Sender {
+    /// Looks first behind the route before: frames go through streams in order.
+    fn route(&self, stream: StreamId, hint: &mut usize) -> Option<Route> {
+        let near = self.routes.get(*hint).filter(|route| route.stream == stream);
+        let route = match near {
+            Some(route) => route,
+            None => {
+                *hint = self.routes.binary_search_by_key(&stream, |route| route.stream).ok()?;
+                self.routes.get(*hint)?
+            }
+        };
+        *hint += 1;
+        Some(*route)
+    }
+}
+
+/// A client, or an engine that decides for many: asks replicas for their streams, and decides each round at
+/// its deadline on whatever has come, nothing at all included.
+///
+/// - A report counts if it comes by the round's deadline, exactly then included, and while the round is
+///   open. Two different values of one replica for one round convict it ([`Note::Equivocated`]).
+/// - Rounds are decided in the order of their deadlines, those of one tick in one batch of the engine.
+/// - A monitor's distribution for a name that the model set uses is told as [`crate::Effect::Published`]; the
+///   driver compiles it (`fleet.published(…)`) wherever it likes and hands the fleet to
+///   [`Client::install`], from when on rounds are decided by it.
+/// - The first round is the first whose window opens at or after the start, or the configured one if later.
+#[derive(Debug)]
+pub struct Client {
+    session: Session,
+    rounds: Rounds,
+    /// By the node's place in the registry.
+    senders: Vec<Sender>,
+    closing: Vec<Closed>,
+    verifier: Verifier,
+    signer: Signer,
+    upstreams: Upstreams,
+    sampler: Sampler,
+    pacing: Pacing,
+    counters: ClientCounters,
+}
+
+impl Client {
+    /// A client at time `now_ns` that decides with `session`, whose fleet has all the streams.
+    ///
+    /// # Errors
+    /// A number out of its range, a stream or replica set that is not the fleet's, a node that the registry
+    /// does not have, a stream of a node given twice.
+    pub fn new(
+        config: &ClientConfig,
+        registry: Arc<Registry>,
+        identity: SigningIdentity,
+        session: Session,
+        now_ns: i64,
+    ) -> Result<Self, ConfigError> {
+        let pacing = config.pacing;
+        check_number("miss_ns", pacing.miss_ns, pacing.miss_ns >= 0, "0 or more")?;
+        for (key, value) in [
+            ("batch_rounds_max", pacing.batch_rounds_max),
+            ("rounds_per_tick_max", pacing.rounds_per_tick_max),
+        ] {
+            check_number(key, value as i128, value > 0, "at least 1")?;
+        }
+        let pairs = config.streams.iter().map(|stream| stream.replicas.len()).sum();
+        let limits = Limits { tracked_pairs_max: pairs, ..config.limits };
+        let senders = std::iter::repeat_with(Sender::default).take(registry.nodes().len()).collect();
+        let mut client = Self {
+            session,
+            rounds: Rounds::new(pacing.rounds_ahead_max),
+            senders,
+            closing: Vec::new(),
+            verifier: Verifier::new(registry, limits),
+            signer: Signer::new(identity),
+            upstreams: Upstreams::new(config.request, &config.upstreams, now_ns)?,
+            sampler: Sampler::new(config.samples)?,
+            pacing,
+            counters: ClientCounters::default(),
+        };
+        for (index, stream) in (0..).zip(&config.streams) {
+            client.add_stream(index, stream, now_ns)?;
+        }
+        client.sort_routes()?;
+        for (node, name) in &config.latencies {
+            let slot = client.sampler.slot(SampleKind::Latency, Some(name))?;
+            client.sender_mut("latencies", *node)?.latency = slot;
+        }
+        Ok(client)
+    }
+
+    fn add_stream(
+        &mut self,
+        index: StreamIndex,
+        stream: &ClientStream,
+        now_ns: i64,
+    ) -> Result<(), ConfigError> {
+        let name = || stream.name.clone();
+        let unknown = || ConfigError::UnknownStream { name: name() };
+        let engine = self.session.fleet().stream_id(&stream.name).ok_or_else(unknown)?;
+        let expected = self.session.fleet().stream(engine).ok_or_else(unknown)?.replicas().len();
+        let found = stream.replicas.len();
+        let wrong_set = ConfigError::ReplicaSet { name: name(), found, expected };
+        let replicas = u8::try_from(found).ok().filter(|_| found == expected).ok_or(wrong_set)?;
+        let slots = stream.timing.slots(self.pacing.rounds_ahead_max)?;
+        let first = stream.timing.windows.first_from(now_ns).unwrap_or(i64::MAX).max(stream.first_round);
+        self.rounds.add(engine, stream.timing, (slots, replicas), first);
+        for (position, node) in (0..replicas).zip(&stream.replicas) {
+            let route = Route { stream: stream.stream, index, position };
+            self.sender_mut("streams", *node)?.routes.push(route);
+        }
+        Ok(())
+    }
+
+    /// Puts every sender's routes in order and has the verifier accept exactly those.
+    fn sort_routes(&mut self) -> Result<(), ConfigError> {
+        let nodes: Vec<NodeId> = self.verifier.registry().nodes().iter().map(|entry| entry.id).collect();
+        for (sender, node) in self.senders.iter_mut().zip(nodes) {
+            sender.routes.sort_unstable_by_key(|route| route.stream);
+            let twice = sender.routes.windows(2).find_map(|pair| match pair {
+                [a, b] if a.stream == b.stream => Some(a.stream),
+                _ => None,
+            });
+            if let Some(stream) = twice {
+                return Err(ConfigError::Twice { node, stream });
+            }
+            for route in &sender.routes {
+                self.verifier.track(node, route.stream)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn sender_mut(&mut self, key: &'static str, node: NodeId) -> Result<&mut Sender, ConfigError> {
+        let nodes = self.verifier.registry().nodes();
+        let place = nodes.binary_search_by_key(&node, |entry| entry.id).ok();
+        place.and_then(|place| self.senders.get_mut(place)).ok_or(ConfigError::UnknownNode { key, node })
+    }
+
+    /// The fleet in force.
+    #[must_use]
+    pub fn fleet(&self) -> &Fleet {
+        self.session.fleet()
+    }
+
+    /// Decides by `fleet` from the next round on. It must come from the fleet in force by
+    /// [`Fleet::published`]: the same streams in the same order.
+    ///
+    /// # Errors
+    /// A fleet of other streams; the one in force stays.
+    pub fn install(&mut self, fleet: Fleet) -> Result<(), InstallError> {
+        let (found, expected) = (fleet.streams(), self.session.fleet().streams());
+        if found.len() != expected.len() {
+            return Err(InstallError::Streams { found: found.len(), expected: expected.len() });
+        }
+        for (found, expected) in found.iter().zip(expected) {
+            let same = found.model() == expected.model() && found.replicas() == expected.replicas();
+            if !same || found.name() != expected.name() {
+                let (found, expected) = (found.name().to_owned(), expected.name().to_owned());
+                return Err(InstallError::Stream { found, expected });
+            }
+        }
+        self.session.swap(fleet);
+        self.counters.fleets_installed += 1;
+        Ok(())
+    }
+
+    /// Begins no round that opens after `now_ns`. Those open are still decided at their deadlines; then
+    /// [`Client::is_drained`].
+    pub fn drain(&mut self, now_ns: i64) {
+        self.rounds.drain(now_ns);
+    }
+
+    /// Whether no round is open and none will be.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.rounds.next_deadline().is_none()
+    }
+
+    /// Decides every round that has opened at once, on what has come so far, and tells the replicas that nothing more is wanted.
+    /// However many rounds that are, all are decided in this call.
+    pub fn finish(&mut self, now_ns: i64, effects: &mut Effects) {
+        self.rounds.drain(now_ns);
+        while self.close_until(i64::MAX, now_ns, effects) {}
+        self.upstreams.cancel(now_ns, &mut self.signer, effects);
+    }
+
+    /// The checks of [`Role::handle`] that need no curve arithmetic, for a driver that verifies several
+    /// signatures at a time; [`Client::commit`] does the rest.
+    pub fn precheck<'a>(&mut self, now_ns: i64, bytes: &'a [u8]) -> Option<Pending<'a>> {
+        self.verifier.precheck(now_ns, bytes).ok()
+    }
+
+    /// Ends what [`Client::precheck`] began, with the time at which the frame was received.
+    pub fn commit(
+        &mut self,
+        now_ns: i64,
+        pending: &Pending<'_>,
+        verdict: SignatureVerdict,
+        effects: &mut Effects,
+    ) {
+        if let Ok(accepted) = self.verifier.commit(pending, verdict) {
+            self.accept(now_ns, &accepted, effects);
+        }
+    }
+
+    fn accept(&mut self, now_ns: i64, accepted: &Accepted<'_>, effects: &mut Effects) {
+        match accepted.message() {
+            MessageView::Stream(_) => self.absorb(now_ns, accepted, effects),
+            MessageView::Distribution(view) => self.publish(view, effects),
+            _ => self.counters.frames_unexpected += 1,
+        }
+    }
+
+    fn absorb(&mut self, now_ns: i64, accepted: &Accepted<'_>, effects: &mut Effects) {
+        let header = accepted.header();
+        self.upstreams.heard(header.sender, effects);
+        let Some(sender) = self.senders.get(accepted.node_index()) else { return };
+        if sender.latency.is_some() {
+            let latency = seconds_between(now_ns, header.timestamp_ns);
+            self.sampler.push(now_ns, sender.latency, latency, &mut self.signer, effects);
+        }
+        let mut hint = 0;
+        for record in accepted.records() {
+            // The verifier accepts no record without a route.
+            let Some(route) = sender.route(record.stream, &mut hint) else { continue };
+            let taken = self.rounds.take(now_ns, (route.index, route.position), record.round, record.value);
+            self.counters.count(taken);
+            if taken == Taken::Equivocated {
+                let stream = self.rounds.engine_id(route.index);
+                note_equivocation(stream, header, &record, effects);
+            }
+        }
+    }
+
+    fn publish(&mut self, view: &DistributionView<'_>, effects: &mut Effects) {
+        if !self.session.fleet().distributions().contains_key(view.name) {
+            self.counters.distributions_unused += 1;
+            return;
+        }
+        match view.to_body().ok().and_then(|body| from_wire(&body).ok()) {
+            Some(distribution) => {
+                self.counters.distributions_published += 1;
+                effects.published(view.name, distribution);
+            }
+            None => self.counters.distributions_invalid += 1,
+        }
+    }
+
+    /// Closes the rounds whose deadline is not after `until_ns`, as many as one tick may; says whether it
+    /// closed any.
+    fn close_until(&mut self, until_ns: i64, now_ns: i64, effects: &mut Effects) -> bool {
+        let mut closed = 0;
+        while closed < self.pacing.rounds_per_tick_max {
+            let Some(due) = self.rounds.pop(until_ns) else { break };
+            closed += 1;
+            let is_full = self.closing.len() >= self.pacing.batch_rounds_max;
+            if is_full || self.session.must_flush_before(due.engine) {
+                self.flush(effects);
+            }
+            let late_ns = now_ns.saturating_sub(due.deadline_ns).max(0);
+            self.counters.close_late_max_ns = self.counters.close_late_max_ns.max(late_ns.unsigned_abs());
+            self.counters.rounds_missed += u64::from(late_ns > self.pacing.miss_ns);
+            let reports = self.rounds.reports(due.stream);
+            match self.session.push(due.engine, due.round, reports) {
+                Ok(()) => {
+                    let reports = effects.keep_reports(reports);
+                    let (round, deadline_ns) = (due.round, due.deadline_ns);
+                    self.closing.push(Closed { round, deadline_ns, closed_ns: now_ns, reports });
+                }
+                Err(error) => self.undecided(1, error.to_string(), effects),
+            }
+            if let Some((first, rounds)) =
+                self.rounds.finish(due.stream, now_ns, self.pacing.catch_up_rounds_max)
+            {
+                self.counters.rounds_skipped += rounds;
+                effects.note(Note::Skipped { stream: due.engine, first, rounds });
+            }
+        }
+        self.flush(effects);
+        closed > 0
+    }
+
+    /// Has the engine decide the rounds that were pushed.
+    fn flush(&mut self, effects: &mut Effects) {
+        if self.closing.is_empty() {
+            return;
+        }
+        let streams: Vec<_> = self.session.pending().iter().map(|(stream, _)| *stream).collect();
+        let failed = match self.session.flush() {
+            Ok(decided) => {
+                // The engine decides as many rounds as were pushed, in their order.
+                for (at, (closed, stream)) in self.closing.iter().zip(streams).enumerate().take(decided.len())
+                {
+                    effects.decided(stream, closed, *decided.decision(at), decided.honest(at));
+                    self.counters.rounds_decided += 1;
+                }
+                None
+            }
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(error) = failed {
+            self.undecided(self.closing.len() as u64, error, effects);
+        }
+        self.closing.clear();
+    }
+
+    fn undecided(&mut self, rounds: u64, error: String, effects: &mut Effects) {
+        self.counters.rounds_undecided += rounds;
+        effects.note(Note::Undecided { rounds, error });
+    }
+}
+
+impl ClientCounters {
+    fn count(&mut self, taken: Taken) {
+        let count = match taken {
+            Taken::Reported => &mut self.records_reported,
+            Taken::Repeated => &mut self.records_repeated,
+            Taken::Equivocated => &mut self.records_equivocating,
+            Taken::Late => &mut self.records_late,
+            Taken::Early => &mut self.records_early,
+        };
+        *count += 1;
+    }
+}
+
+fn note_equivocation(
+    stream: Option<centauri_engine::StreamId>,
+    header: Header,
+    record: &Record,
+    effects: &mut Effects,
+) {
+    if let Some(stream) = stream {
+        effects.note(Note::Equivocated { stream, round: record.round, node: header.sender });
+    }
+}
+
+impl Role for Client {
+    fn handle(&mut self, now_ns: i64, _from: SocketAddr, bytes: &[u8], effects: &mut Effects) {
+        if let Ok(accepted) = self.verifier.check(now_ns, bytes) {
+            self.accept(now_ns, &accepted, effects);
+        }
+    }
+
+    fn tick(&mut self, now_ns: i64, effects: &mut Effects) {
+        self.close_until(now_ns, now_ns, effects);
+        self.sampler.tick(now_ns, &mut self.signer, effects);
+        self.upstreams.tick(now_ns, &mut self.signer, effects);
+    }
+
+    fn next_deadline(&self) -> Option<i64> {
+        let waits =
+            [self.rounds.next_deadline(), self.sampler.next_deadline(), self.upstreams.next_deadline()];
+        waits.into_iter().flatten().min()
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut list = Vec::new();
+        self.counters.list(&mut list);
+        list.push(("requests_sent", self.upstreams.sent));
+        list.push(("sample_values_sent", self.sampler.values_sent));
+        list.push(("encode_failed", self.signer.failed));
+        list.extend(self.verifier.counters().iter());
+        list
+    }
+}

@@ -1,0 +1,303 @@
+//! The open rounds of all streams: what has been reported, and which is due next.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use centauri_engine::{Report, StreamId};
+
+use super::RoundTiming;
+use crate::timing::{is_open, slot_of};
+
+/// A stream's place in the client's list.
+pub(super) type StreamIndex = u32;
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The first value of its replica for the round, or the same once more.
+    Reported,
+    Repeated,
+    /// Another value than before: the replica is proven faulty by this record.
+    Equivocated,
+    Late,
+    Early,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stream {
+    engine: StreamId,
+    /// The round to be closed next: all before it are closed.
+    next: i64,
+    /// Where its reports begin: a ring of `slots` rounds of `replicas` reports.
+    base: usize,
+    timing: u32,
+    slots: u16,
+    replicas: u8,
+}
+
+/// A round to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) stream: StreamIndex,
+    pub(super) engine: StreamId,
+    pub(super) round: i64,
+    pub(super) deadline_ns: i64,
+}
+
+/// The open rounds of all streams. 48 bytes a stream, and 16 for each open round and replica.
+#[derive(Debug, Default)]
+pub(super) struct Rounds {
+    streams: Vec<Stream>,
+    timings: Vec<RoundTiming>,
+    reports: Vec<Report>,
+    /// The next round of each stream by deadline, then by the stream's place.
+    due: BinaryHeap<Reverse<(i64, StreamIndex)>>,
+    ahead: u32,
+    /// No round that opens later than this is begun.
+    last_opening_ns: Option<i64>,
+}
+
+impl Rounds {
+    pub(super) fn new(ahead: u32) -> Self {
+        Self { ahead, ..Self::default() }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        engine: StreamId,
+        timing: RoundTiming,
+        (slots, replicas): (u16, u8),
+        first: i64,
+    ) {
+        let known = self.timings.iter().position(|known| *known == timing);
+        let timing_at = known.unwrap_or_else(|| {
+            self.timings.push(timing);
+            self.timings.len() - 1
+        });
+        let base = self.reports.len();
+        self.reports.resize(base + usize::from(slots) * usize::from(replicas), Report::Missing);
+        let timing = u32::try_from(timing_at).unwrap_or(u32::MAX);
+        self.streams.push(Stream { engine, next: first, base, timing, slots, replicas });
+        self.schedule(u32::try_from(self.streams.len() - 1).unwrap_or(u32::MAX));
+    }
+
+    fn timing(&self, stream: &Stream) -> Option<&RoundTiming> {
+        self.timings.get(stream.timing as usize)
+    }
+
+    /// Queues the stream's next round, unless it will never be due or is not to be begun any more.
+    fn schedule(&mut self, index: StreamIndex) {
+        let Some(stream) = self.streams.get(index as usize) else { return };
+        let Some(timing) = self.timing(stream) else { return };
+        let Some(deadline) = timing.deadline_ns(stream.next) else { return };
+        let opens = timing.windows.opens_ns(stream.next);
+        if opens.zip(self.last_opening_ns).is_none_or(|(opens, last)| opens <= last) {
+            self.due.push(Reverse((deadline, index)));
+        }
+    }
+
+    /// The earliest deadline.
+    pub(super) fn next_deadline(&self) -> Option<i64> {
+        self.due.peek().map(|Reverse((deadline, _))| *deadline)
+    }
+
+    /// The round of the earliest deadline, if that is not after `until_ns`. The stream waits for
+    /// [`Rounds::finish`].
+    pub(super) fn pop(&mut self, until_ns: i64) -> Option<Due> {
+        let &Reverse((deadline_ns, index)) = self.due.peek()?;
+        if deadline_ns > until_ns {
+            return None;
+        }
+        self.due.pop();
+        let stream = self.streams.get(index as usize)?;
+        Some(Due { stream: index, engine: stream.engine, round: stream.next, deadline_ns })
+    }
+
+    /// The stream's id in the engine.
+    pub(super) fn engine_id(&self, index: StreamIndex) -> Option<StreamId> {
+        self.streams.get(index as usize).map(|stream| stream.engine)
+    }
+
+    /// The reports of the stream's next round.
+    pub(super) fn reports(&self, index: StreamIndex) -> &[Report] {
+        let row = self.streams.get(index as usize).map(|stream| row(stream, stream.next));
+        row.and_then(|row| self.reports.get(row)).unwrap_or_default()
+    }
+
+    /// Closes the stream's next round and queues the one after it. Where more than `catch_up_max` rounds
+    /// are past due at `now_ns`, the oldest of them are skipped: the first and their number are told.
+    pub(super) fn finish(
+        &mut self,
+        index: StreamIndex,
+        now_ns: i64,
+        catch_up_max: u32,
+    ) -> Option<(i64, u64)> {
+        self.clear_next(index);
+        let stream = self.streams.get(index as usize)?;
+        let timing = self.timing(stream)?;
+        let opened = now_ns.checked_sub(timing.close_after_ns);
+        let latest = opened.and_then(|opened| timing.windows.index_of(opened));
+        let first = stream.next;
+        let behind = latest.map_or(0, |latest| i128::from(latest) - i128::from(first) + 1);
+        let skip = u64::try_from(behind - i128::from(catch_up_max)).unwrap_or(0);
+        if skip > 0 {
+            // What the ring holds of skipped rounds must not turn up in later ones.
+            for _ in 0..skip.min(u64::from(stream.slots)) {
+                self.clear_next(index);
+            }
+            if let Some(stream) = self.streams.get_mut(index as usize) {
+                stream.next = first.saturating_add_unsigned(skip);
+            }
+        }
+        self.schedule(index);
+        (skip > 0).then_some((first, skip))
+    }
+
+    fn clear_next(&mut self, index: StreamIndex) {
+        let Some(stream) = self.streams.get_mut(index as usize) else { return };
+        if let Some(reports) = self.reports.get_mut(row(stream, stream.next)) {
+            reports.fill(Report::Missing);
+        }
+        stream.next = stream.next.saturating_add(1);
+    }
+
+    /// Takes in a value that came at `now_ns`. One that comes at the deadline counts.
+    pub(super) fn take(&mut self, now_ns: i64, at: (StreamIndex, u8), round: i64, value: f64) -> Taken {
+        let (index, position) = at;
+        let Some(stream) = self.streams.get(index as usize) else { return Taken::Late };
+        let Some(timing) = self.timing(stream) else { return Taken::Late };
+        let deadline = timing.deadline_ns(round);
+        if round < stream.next || deadline.is_some_and(|deadline| now_ns > deadline) {
+            return Taken::Late;
+        }
+        let newest =
+            timing.windows.index_of(now_ns).unwrap_or(i64::MAX).saturating_add(i64::from(self.ahead));
+        if round > newest || !is_open(round, stream.next, usize::from(stream.slots)) {
+            return Taken::Early;
+        }
+        let place = row(stream, round).start + usize::from(position);
+        let Some(report) = self.reports.get_mut(place) else { return Taken::Early };
+        let before = *report;
+        report.absorb(value);
+        match (before, *report) {
+            (Report::Missing, _) => Taken::Reported,
+            (Report::Value(_), Report::Equivocated) => Taken::Equivocated,
+            _ => Taken::Repeated,
+        }
+    }
+
+    /// Begins no round that opens after `now_ns`.
+    pub(super) fn drain(&mut self, now_ns: i64) {
+        let last = self.last_opening_ns.map_or(now_ns, |known| known.min(now_ns));
+        self.last_opening_ns = Some(last);
+        self.due.clear();
+        for index in 0..self.streams.len() {
+            self.schedule(u32::try_from(index).unwrap_or(u32::MAX));
+        }
+    }
+}
+
+fn row(stream: &Stream, round: i64) -> std::ops::Range<usize> {
+    let replicas = usize::from(stream.replicas);
+    let start = stream.base + slot_of(round, usize::from(stream.slots)) * replicas;
+    start..start + replicas
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Windows;
+
+    /// Two streams of two replicas: rounds of 100 ns, decided 150 ns after they open.
+    fn rounds() -> Rounds {
+        let timing = RoundTiming { windows: Windows::new(0, 100).unwrap(), close_after_ns: 150 };
+        let mut rounds = Rounds::new(1);
+        for engine in [StreamId(4), StreamId(2)] {
+            rounds.add(engine, timing, (timing.slots(1).unwrap(), 2), 0);
+        }
+        rounds
+    }
+
+    #[test]
+    fn boundaries_to_the_nanosecond() {
+        let mut rounds = rounds();
+        assert_eq!(rounds.take(150, (0, 0), 0, 1.0), Taken::Reported);
+        assert_eq!(rounds.take(151, (0, 1), 0, 1.0), Taken::Late);
+        assert_eq!(rounds.take(99, (0, 1), 1, 1.0), Taken::Reported);
+        assert_eq!(rounds.take(99, (0, 1), 2, 1.0), Taken::Early);
+        assert_eq!(rounds.take(100, (0, 1), 2, 1.0), Taken::Reported);
+        assert_eq!(rounds.take(100, (0, 1), -1, 1.0), Taken::Late);
+        // The clock may be in round 3 already while round 0 has not been closed: the ring is full then.
+        assert_eq!(rounds.take(350, (0, 1), 3, 1.0), Taken::Early);
+    }
+
+    #[test]
+    fn deadlines_come_in_order_and_a_stream_at_a_time() {
+        let mut rounds = rounds();
+        rounds.take(10, (1, 0), 0, 5.0);
+        rounds.take(10, (1, 0), 0, 5.0);
+        rounds.take(120, (1, 1), 1, 6.0);
+        assert_eq!(rounds.take(120, (1, 1), 1, 6.5), Taken::Equivocated);
+        let mut seen = Vec::new();
+        assert_eq!(rounds.pop(149), None);
+        while let Some(due) = rounds.pop(250) {
+            seen.push((due.engine.0, due.round, due.deadline_ns, rounds.reports(due.stream).to_vec()));
+            assert_eq!(rounds.finish(due.stream, 250, 8), None);
+        }
+        use Report::{Equivocated, Missing, Value};
+        let expected = [
+            (4, 0, 150, vec![Missing, Missing]),
+            (2, 0, 150, vec![Value(5.0), Missing]),
+            (4, 1, 250, vec![Missing, Missing]),
+            (2, 1, 250, vec![Missing, Equivocated]),
+        ];
+        assert_eq!(seen, expected);
+        assert_eq!(rounds.next_deadline(), Some(350));
+        assert!(rounds.reports(1).iter().all(|report| *report == Missing));
+    }
+
+    #[test]
+    fn a_standstill_skips_rounds_and_forgets_their_reports() {
+        let mut rounds = rounds();
+        rounds.take(99, (0, 0), 1, 7.0);
+        let due = rounds.pop(i64::MAX).unwrap();
+        assert_eq!(due.round, 0);
+        // At 10,050 round 99 is due: 98 and 99 are made up for, 1 to 97 are skipped.
+        assert_eq!(rounds.finish(0, 10_050, 2), Some((1, 97)));
+        assert_eq!(rounds.reports(0), [Report::Missing; 2]);
+        let next = std::iter::from_fn(|| rounds.pop(10_050)).find(|due| due.stream == 0).unwrap();
+        assert_eq!((next.round, next.deadline_ns), (98, 9_950));
+    }
+
+    #[test]
+    fn draining_begins_nothing_new() {
+        let mut rounds = rounds();
+        rounds.drain(100);
+        let mut seen = Vec::new();
+        while let Some(due) = rounds.pop(i64::MAX) {
+            seen.push(due.round);
+            rounds.finish(due.stream, 100, 8);
+        }
+        assert_eq!(seen, [0, 0, 1, 1]);
+        rounds.drain(500);
+        assert_eq!(rounds.next_deadline(), None, "what is drained stays drained");
+    }
+
+    #[test]
+    fn the_ends_of_time_do_not_overflow() {
+        let mut rounds = Rounds::new(u32::MAX);
+        let timing =
+            RoundTiming { windows: Windows::new(i64::MAX, i64::MAX).unwrap(), close_after_ns: i64::MAX };
+        rounds.add(StreamId(0), timing, (2, 1), i64::MIN);
+        rounds.add(StreamId(1), timing, (2, 1), i64::MAX);
+        for now in [i64::MIN, 0, i64::MAX] {
+            for round in [i64::MIN, -1, 0, i64::MAX] {
+                for stream in 0..2 {
+                    rounds.take(now, (stream, 0), round, 1.0);
+                    rounds.finish(stream, now, 0);
+                }
+            }
+            rounds.drain(now);
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! Replicas: the readings of a window in, one result at its deadline out.
+
+mod config;
+mod publisher;
+mod window;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use centauri_wire::{
+    Accepted, Limits, MessageView, NodeId, Pending, Registry, SampleKind, SignatureVerdict, SigningIdentity,
+    StreamId, Verifier,
+};
+
+pub use config::{ReplicaConfig, ReplicaStream, SourceStream};
+use publisher::{Outgoing, publish};
+use window::{Logical, SampleSlots, Taken};
+
+use crate::compute::mean;
+use crate::counters::counters;
+use crate::sampler::Sampler;
+use crate::signer::Signer;
+use crate::subscriptions::Subscriptions;
+use crate::timing::seconds_between;
+use crate::upstreams::Upstreams;
+use crate::{Behaviour, ConfigError, EVENTS_PER_TICK_MAX, Effects, Reading, Role, compute};
+
+counters! {
+    /// What became of readings and windows.
+    ReplicaCounters {
+        readings_counted,
+        readings_late,
+        readings_early,
+        readings_duplicate,
+        readings_overflow,
+        windows_closed,
+        windows_empty,
+        windows_left_out,
+        results_not_finite,
+        records_sent,
+        frames_unexpected,
+    }
+}
+
+/// To which logical stream a source's stream belongs, and as its how manieth source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Feed {
+    node: NodeId,
+    stream: StreamId,
+    logical: u32,
+    source: u32,
+}
+
+/// A replica: asks sources for their streams, computes on each window what has come by its deadline, and
+/// streams the results to whoever asked.
+///
+/// - A reading belongs to the window its source time lies in, and counts if it comes by the window's
+///   deadline, exactly then included. One that comes later never counts, wherever its window stands.
+/// - A reading is known by its source and number: what comes twice counts once, the first value stands.
+/// - At the deadline the result goes out with the window's index as its round; nothing goes out where
+///   there is no result ([`compute`]). What closes in one tick shares frames.
+/// - The monitor is told the latencies from the sources (of late readings too), the residuals around each
+///   window's mean times `√(m/(m−1))`, so that their variance is a reading's, and the steps between the
+///   outputs of neighbouring windows.
+/// - A subscriber's period thins the results by the windows alone, the same at every replica; a subscriber whose validity
+///   has passed for the oldest reading of a result does not get it.
+#[derive(Debug)]
+pub struct Replica {
+    logicals: Vec<Logical>,
+    /// Sorted.
+    feeds: Vec<Feed>,
+    /// The next window of each stream by when it is due.
+    due: BinaryHeap<Reverse<(i64, u32)>>,
+    verifier: Verifier,
+    signer: Signer,
+    upstreams: Upstreams,
+    subscriptions: Subscriptions,
+    sampler: Sampler,
+    behaviour: Behaviour,
+    sample_offset: f64,
+    frame_bytes_max: usize,
+    closing: Vec<Reading>,
+    outgoing: Vec<Outgoing>,
+    counters: ReplicaCounters,
+}
+
+impl Replica {
+    /// A replica at time `now_ns`: its first window is the one that the clock is in.
+    ///
+    /// # Errors
+    /// A number out of its range, a node that the registry does not have, a stream given twice.
+    pub fn new(
+        config: &ReplicaConfig,
+        registry: Arc<Registry>,
+        identity: SigningIdentity,
+        now_ns: i64,
+    ) -> Result<Self, ConfigError> {
+        let feeds = feeds(&config.streams)?;
+        let limits = Limits { tracked_pairs_max: feeds.len(), ..config.limits };
+        let mut verifier = Verifier::new(registry, limits);
+        for feed in &feeds {
+            verifier.track(feed.node, feed.stream)?;
+        }
+        let mut sampler = Sampler::new(config.samples)?;
+        let mut logicals = Vec::with_capacity(config.streams.len());
+        for stream in &config.streams {
+            logicals.push(logical(stream, config.windows_ahead_max, now_ns, &mut sampler)?);
+        }
+        let mut replica = Self {
+            logicals,
+            feeds,
+            due: BinaryHeap::new(),
+            verifier,
+            signer: Signer::new(identity),
+            upstreams: Upstreams::new(config.request, &config.upstreams, now_ns)?,
+            subscriptions: Subscriptions::new(config.subscribers)?,
+            sampler,
+            behaviour: config.behaviour.clone(),
+            sample_offset: config.sample_offset,
+            frame_bytes_max: config.frame_bytes_max,
+            closing: Vec::new(),
+            outgoing: Vec::new(),
+            counters: ReplicaCounters::default(),
+        };
+        for at in 0..replica.logicals.len() {
+            replica.schedule(at);
+        }
+        Ok(replica)
+    }
+
+    /// The checks of [`Role::handle`] that need no curve arithmetic, for a driver that verifies several
+    /// signatures at a time; [`Replica::commit`] does the rest.
+    pub fn precheck<'a>(&mut self, now_ns: i64, bytes: &'a [u8]) -> Option<Pending<'a>> {
+        self.verifier.precheck(now_ns, bytes).ok()
+    }
+
+    /// Ends what [`Replica::precheck`] began.
+    pub fn commit(
+        &mut self,
+        now_ns: i64,
+        from: SocketAddr,
+        pending: &Pending<'_>,
+        verdict: SignatureVerdict,
+        effects: &mut Effects,
+    ) {
+        if let Ok(accepted) = self.verifier.commit(pending, verdict) {
+            self.accept(now_ns, from, &accepted, effects);
+        }
+    }
+
+    /// Tells the sources that nothing more is wanted, and closes no more windows.
+    pub fn stop(&mut self, now_ns: i64, effects: &mut Effects) {
+        self.upstreams.cancel(now_ns, &mut self.signer, effects);
+        self.due.clear();
+    }
+
+    fn accept(&mut self, now_ns: i64, from: SocketAddr, accepted: &Accepted<'_>, effects: &mut Effects) {
+        let header = accepted.header();
+        match accepted.message() {
+            MessageView::Request(request) => {
+                let logicals = &self.logicals;
+                let serves = |query: &crate::StreamQuery| {
+                    logicals.is_empty() || logicals.iter().any(|logical| query.contains(logical.stream))
+                };
+                self.subscriptions.request(now_ns, from, header, request, serves, effects);
+            }
+            MessageView::Stream(_) => {
+                self.upstreams.heard(header.sender, effects);
+                for record in accepted.records() {
+                    let at_ns = record.source_timestamp_ns(header.timestamp_ns);
+                    let reading = Reading { source: 0, sequence: record.round, at_ns, value: record.value };
+                    self.take(now_ns, (header.sender, record.stream), reading, effects);
+                }
+            }
+            _ => self.counters.frames_unexpected += 1,
+        }
+    }
+
+    /// Gives a reading to every logical stream that is computed from its stream.
+    fn take(&mut self, now_ns: i64, from: (NodeId, StreamId), reading: Reading, effects: &mut Effects) {
+        let first = self.feeds.partition_point(|feed| (feed.node, feed.stream) < from);
+        let feeds = self.feeds.get(first..).unwrap_or_default();
+        let mut told = None;
+        for feed in feeds.iter().take_while(|feed| (feed.node, feed.stream) == from) {
+            let Some(logical) = self.logicals.get_mut(feed.logical as usize) else { continue };
+            let count = match logical.take(now_ns, Reading { source: feed.source, ..reading }) {
+                Taken::Counted => &mut self.counters.readings_counted,
+                Taken::Late => &mut self.counters.readings_late,
+                Taken::Early => &mut self.counters.readings_early,
+                Taken::Duplicate => &mut self.counters.readings_duplicate,
+                Taken::Overflow => &mut self.counters.readings_overflow,
+            };
+            *count += 1;
+            // One latency for each distribution, however many streams the reading feeds.
+            let slot = logical.samples.latency;
+            if slot.is_some() && slot != told {
+                told = slot;
+                let latency = seconds_between(now_ns, reading.at_ns) + self.sample_offset;
+                self.sampler.push(now_ns, slot, latency, &mut self.signer, effects);
+            }
+        }
+    }
+
+    fn schedule(&mut self, at: usize) {
+        let Ok(index) = u32::try_from(at) else { return };
+        if let Some(due_ns) = self.logicals.get(at).and_then(Logical::due_ns) {
+            self.due.push(Reverse((due_ns, index)));
+        }
+    }
+
+    /// Closes the next window of a stream.
+    fn close(&mut self, now_ns: i64, at: usize, effects: &mut Effects) {
+        let Some(logical) = self.logicals.get_mut(at) else { return };
+        let mut readings = std::mem::take(&mut self.closing);
+        logical.swap_out(&mut readings);
+        self.counters.windows_closed += 1;
+        self.counters.windows_empty += u64::from(readings.is_empty());
+        let result = compute(logical.computation, &readings);
+        if result.is_none() && !readings.is_empty() {
+            self.counters.results_not_finite += 1;
+        }
+        let opens = logical.windows.opens_ns(logical.next).unwrap_or(now_ns);
+        let oldest_ns = readings.iter().map(|reading| reading.at_ns).min().unwrap_or(opens);
+        for value in self.behaviour.tell(result).into_iter().flatten() {
+            let Some(nonce) = logical.nonce else { continue };
+            logical.nonce = nonce.checked_add(1);
+            self.outgoing.push(Outgoing {
+                stream: logical.stream,
+                windows: logical.windows,
+                round: logical.next,
+                nonce,
+                value,
+                readings: u32::try_from(readings.len()).unwrap_or(u32::MAX),
+                oldest_ns,
+            });
+        }
+        let (index, samples) = (logical.next, logical.samples);
+        let before = match (result, logical.last) {
+            (Some(_), Some((last, value))) if last.checked_add(1) == Some(index) => Some(value),
+            _ => None,
+        };
+        logical.last = result.map(|value| (index, value)).or(logical.last);
+        self.counters.windows_left_out += logical.advance(now_ns);
+        let step = result.zip(before).map(|(value, before)| value - before);
+        self.tell_monitor(now_ns, samples, &readings, step, effects);
+        self.closing = readings;
+        self.schedule(at);
+    }
+
+    fn tell_monitor(
+        &mut self,
+        now_ns: i64,
+        samples: SampleSlots,
+        readings: &[Reading],
+        step: Option<f64>,
+        effects: &mut Effects,
+    ) {
+        let (offset, signer) = (self.sample_offset, &mut self.signer);
+        if let (Some(_), Some(mean), 2..) = (samples.residuals, mean(readings), readings.len()) {
+            let m = readings.len() as f64;
+            let scale = (m / (m - 1.0)).sqrt();
+            for reading in readings {
+                let residual = (reading.value - mean) * scale + offset;
+                self.sampler.push(now_ns, samples.residuals, residual, signer, effects);
+            }
+        }
+        if let Some(step) = step {
+            self.sampler.push(now_ns, samples.steps, step + offset, signer, effects);
+        }
+    }
+}
+
+/// All feeds in order; each source of a stream once.
+fn feeds(streams: &[ReplicaStream]) -> Result<Vec<Feed>, ConfigError> {
+    let mut feeds = Vec::new();
+    for (logical, stream) in (0_u32..).zip(streams) {
+        let sources = (0_u32..).zip(&stream.sources);
+        feeds.extend(sources.map(|(source, from)| Feed {
+            node: from.node,
+            stream: from.stream,
+            logical,
+            source,
+        }));
+    }
+    feeds.sort_unstable();
+    let twice = feeds.windows(2).find_map(|pair| match pair {
+        [a, b] if (a.node, a.stream, a.logical) == (b.node, b.stream, b.logical) => Some(*a),
+        _ => None,
+    });
+    if let Some(Feed { node, stream, .. }) = twice {
+        return Err(ConfigError::Twice { node, stream });
+    }
+    let mut numbers: Vec<StreamId> = streams.iter().map(|stream| stream.stream).collect();
+    numbers.sort_unstable();
+    match numbers.windows(2).find(|pair| pair.first() == pair.last()).and_then(<[_]>::first) {
+        Some(stream) => Err(ConfigError::NameTwice { key: "streams", name: stream.to_string() }),
+        None => Ok(feeds),
+    }
+}
+
+fn logical(
+    stream: &ReplicaStream,
+    ahead: u32,
+    now_ns: i64,
+    sampler: &mut Sampler,
+) -> Result<Logical, ConfigError> {
+    let slots = stream.slots(ahead)?;
+    let samples = SampleSlots {
+        latency: sampler.slot(SampleKind::Latency, stream.latency.as_deref())?,
+        residuals: sampler.slot(SampleKind::Output, stream.residuals.as_deref())?,
+        steps: sampler.slot(SampleKind::Output, stream.steps.as_deref())?,
+    };
+    Ok(Logical {
+        stream: stream.stream,
+        windows: stream.windows,
+        deadline_ns: stream.deadline_ns,
+        computation: stream.computation,
+        per_source_max: stream.readings_per_source_max,
+        ahead,
+        samples,
+        next: stream.windows.index_of(now_ns).unwrap_or(i64::MAX),
+        nonce: Some(u64::try_from(now_ns).unwrap_or(0)),
+        last: None,
+        slots: vec![Vec::new(); slots],
+    })
+}
+
+impl Role for Replica {
+    fn handle(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8], effects: &mut Effects) {
+        if let Ok(accepted) = self.verifier.check(now_ns, bytes) {
+            self.accept(now_ns, from, &accepted, effects);
+        }
+    }
+
+    fn tick(&mut self, now_ns: i64, effects: &mut Effects) {
+        self.outgoing.clear();
+        for _ in 0..EVENTS_PER_TICK_MAX {
+            let Some(&Reverse((due_ns, at))) = self.due.peek() else { break };
+            if due_ns > now_ns {
+                break;
+            }
+            self.due.pop();
+            self.close(now_ns, at as usize, effects);
+        }
+        let bytes_max = self.frame_bytes_max;
+        let sent =
+            publish(now_ns, &self.outgoing, bytes_max, &mut self.subscriptions, &mut self.signer, effects);
+        self.counters.records_sent += sent;
+        self.sampler.tick(now_ns, &mut self.signer, effects);
+        self.upstreams.tick(now_ns, &mut self.signer, effects);
+    }
+
+    fn next_deadline(&self) -> Option<i64> {
+        let due = self.due.peek().map(|Reverse((due_ns, _))| *due_ns);
+        [due, self.sampler.next_deadline(), self.upstreams.next_deadline()].into_iter().flatten().min()
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut list = Vec::new();
+        self.counters.list(&mut list);
+        self.subscriptions.counters.list(&mut list);
+        list.push(("requests_sent", self.upstreams.sent));
+        list.push(("sample_values_sent", self.sampler.values_sent));
+        list.push(("encode_failed", self.signer.failed));
+        list.extend(self.verifier.counters().iter());
+        list
+    }
+}

@@ -1,0 +1,115 @@
+//! A role's signing of its own messages.
+
+use std::net::SocketAddr;
+
+use centauri_wire::{
+    Distribution, DistributionBody, EncodeError, Record, Request, Sample, SampleKind, SigningIdentity,
+    StreamFrameBuilder,
+};
+
+use crate::Effects;
+
+/// A role's key, a buffer for the frame in the making, and the last timestamp given out.
+#[derive(Debug)]
+pub(crate) struct Signer {
+    identity: SigningIdentity,
+    frame: Vec<u8>,
+    last_ns: Option<i64>,
+    /// Messages that could not be encoded: a value that is not finite, or a configuration nobody checked.
+    pub(crate) failed: u64,
+}
+
+impl Signer {
+    pub(crate) fn new(identity: SigningIdentity) -> Self {
+        Self { identity, frame: Vec::new(), last_ns: None, failed: 0 }
+    }
+
+    /// A timestamp not given out before: receivers tell messages without a nonce apart by it.
+    fn stamp(&mut self, now_ns: i64) -> i64 {
+        let stamp = match self.last_ns {
+            Some(last) if now_ns <= last => last.saturating_add(1),
+            _ => now_ns,
+        };
+        self.last_ns = Some(stamp);
+        stamp
+    }
+
+    pub(crate) fn request(
+        &mut self,
+        now_ns: i64,
+        to: SocketAddr,
+        request: &Request<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let stamp = self.stamp(now_ns);
+        let encoded = request.encode(stamp, &self.identity, &mut self.frame);
+        self.send(encoded, &[to], effects)
+    }
+
+    pub(crate) fn sample(
+        &mut self,
+        now_ns: i64,
+        to: SocketAddr,
+        (kind, distribution): (SampleKind, &str),
+        values: &[f64],
+        effects: &mut Effects,
+    ) -> bool {
+        let stamp = self.stamp(now_ns);
+        let sample = Sample { kind, distribution, values };
+        let encoded = sample.encode(stamp, &self.identity, &mut self.frame);
+        self.send(encoded, &[to], effects)
+    }
+
+    pub(crate) fn distribution(
+        &mut self,
+        now_ns: i64,
+        to: &[SocketAddr],
+        (name, body): (&str, &DistributionBody),
+        effects: &mut Effects,
+    ) -> bool {
+        let stamp = self.stamp(now_ns);
+        let encoded = Distribution { name, body }.encode(stamp, &self.identity, &mut self.frame);
+        self.send(encoded, to, effects)
+    }
+
+    /// Signs `records` into frames of at most `bytes_max` bytes and gives each frame's bytes to `emit`.
+    pub(crate) fn stream(
+        &mut self,
+        timestamp_ns: i64,
+        bytes_max: usize,
+        records: impl IntoIterator<Item = Record>,
+        mut emit: impl FnMut(&[u8]),
+    ) {
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() {
+            let mut frame = StreamFrameBuilder::begin(&mut self.frame, timestamp_ns, bytes_max);
+            // A frame without room for one record would never end.
+            let mut taken = 0;
+            while let Some(record) = records.next_if(|_| taken == 0 || !frame.is_full()) {
+                taken += 1;
+                if frame.push(&record).is_err() {
+                    self.failed += 1;
+                }
+            }
+            if frame.is_empty() {
+                continue;
+            }
+            match frame.finish(&self.identity) {
+                Ok(bytes) => emit(bytes),
+                Err(_) => self.failed += 1,
+            }
+        }
+    }
+
+    fn send(&mut self, encoded: Result<(), EncodeError>, to: &[SocketAddr], effects: &mut Effects) -> bool {
+        if encoded.is_err() {
+            self.failed += 1;
+            return false;
+        }
+        let frame = effects.keep(&self.frame);
+        for &to in to {
+            effects.send_kept(to, frame.clone());
+        }
+        true
+    }
+}

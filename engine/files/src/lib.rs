@@ -48,7 +48,9 @@ pub use atomic::AtomicFile;
 pub use decisions::{DecisionRecord, DecisionWriter};
 pub use error::FileError;
 pub use format::Format;
-pub use model::{distribution_to_toml, locate, parse_distribution, parse_model, read_model, write_model};
+pub use model::{
+    distribution_to_toml, locate, parse_distribution, parse_model, read_model, read_model_text, write_model,
+};
 pub use readings::{
     Directory, Reading, ReadingRecord, ReadingWriter, Readings, Round, RoundCollector, Rounds, collect_rounds,
 };

@@ -391,3 +391,14 @@ fn numbers_of_every_kind() {
         centauri_engine::Distribution::student_t(3.0, 0.0, 1e-3).unwrap()
     );
 }
+
+#[test]
+fn files_that_are_no_text() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m.toml");
+    let read =
+        || centauri_files::read_model(&path).unwrap_err().to_string().replace(path.to_str().unwrap(), "m");
+    assert!(read().starts_with("m: opening: "), "{}", read());
+    std::fs::write(&path, b"version = 1\n# caf\xe9\n").unwrap();
+    assert_eq!(read(), "m:2: found bytes that are not UTF-8, expected text");
+}

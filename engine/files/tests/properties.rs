@@ -303,7 +303,8 @@ proptest! {
 
 /// Rounds by a map of maps, in the words of the format's definition.
 fn naive<'d>(rows: &[Row], directory: &'d Directory) -> Vec<((&'d str, i64), Vec<Report>)> {
-    let mut rounds: BTreeMap<(&str, i64), (usize, BTreeMap<usize, Vec<f64>>)> = BTreeMap::new();
+    type Values = BTreeMap<usize, Vec<f64>>;
+    let mut rounds: BTreeMap<(&str, i64), (usize, Values)> = BTreeMap::new();
     for &(stream, round, replica, value) in rows {
         let entry = rounds.entry((directory.name(stream).unwrap(), round)).or_default();
         entry.0 = stream;
@@ -314,7 +315,7 @@ fn naive<'d>(rows: &[Row], directory: &'d Directory) -> Vec<((&'d str, i64), Vec
         [first, rest @ ..] if rest.iter().all(|value| value == first) => Report::Value(*first),
         _ => Report::Equivocated,
     };
-    let reports = |(stream, values): (usize, BTreeMap<usize, Vec<f64>>)| {
+    let reports = |(stream, values): (usize, Values)| {
         (0..directory.replicas(stream).len()).map(|replica| report(values.get(&replica))).collect()
     };
     rounds.into_iter().map(|(key, round)| (key, reports(round))).collect()

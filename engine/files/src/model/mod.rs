@@ -60,11 +60,14 @@ pub fn parse_model(text: &str, file: &str) -> Result<ModelSet, FileError> {
 /// # Errors
 /// As [`parse_model`], and when the file cannot be read or is not UTF-8.
 pub fn read_model(path: &Path) -> Result<ModelSet, FileError> {
-    parse_model(&read_text(path)?, &path.display().to_string())
+    parse_model(&read_model_text(path)?, &path.display().to_string())
 }
 
-/// The text of a model file, for those who need it again for [`locate`].
-pub(crate) fn read_text(path: &Path) -> Result<String, FileError> {
+/// The text of the model file at `path`, at most 64 MiB, for those who need it again for [`locate`].
+///
+/// # Errors
+/// [`FileError::Io`] when the file cannot be read, [`FileError::Model`] when it is too large or not UTF-8.
+pub fn read_model_text(path: &Path) -> Result<String, FileError> {
     let file = std::fs::File::open(path).map_err(FileError::io(path, "opening"))?;
     let mut bytes = Vec::new();
     file.take(MODEL_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(FileError::io(path, "reading"))?;

@@ -51,7 +51,7 @@ pub(super) fn read(field: &Field<'_, '_>, published: &Published) -> Result<Strea
         replicas,
         objective: table
             .get("objective")
-            .map_or(Ok(Objective::default()), |field| word(&field, &Objective::ALL, |o| o.name()))?,
+            .map_or(Ok(Objective::default()), |field| word(&field, &Objective::ALL, Objective::name))?,
         credible: share("credible", CREDIBLE_DEFAULT)?,
         silence: share("silence", SILENCE_DEFAULT)?,
         support: support(&table.require("support", SUPPORT)?)?,

@@ -18,6 +18,7 @@ pub struct Session {
     objective: Option<Objective>,
     batch: Batch,
     pending: Vec<(StreamId, i64)>,
+    flushed: Vec<(StreamId, i64)>,
     decided: Decisions,
     last: Vec<Option<Box<Last>>>,
     observations: Vec<Observation>,
@@ -95,6 +96,7 @@ impl Session {
             objective: None,
             batch: Batch::new(),
             pending: Vec::new(),
+            flushed: Vec::new(),
             decided: Decisions::new(),
             last,
             observations: Vec::new(),
@@ -129,6 +131,18 @@ impl Session {
     #[must_use]
     pub fn must_flush_before(&self, stream: StreamId) -> bool {
         self.last_of(stream).is_some_and(|last| last.pending)
+    }
+
+    /// The decisions of the last [`Session::flush`], in the order of [`Session::flushed`].
+    #[must_use]
+    pub fn decided(&self) -> &Decisions {
+        &self.decided
+    }
+
+    /// The rounds that the last [`Session::flush`] decided, with their streams.
+    #[must_use]
+    pub fn flushed(&self) -> &[(StreamId, i64)] {
+        &self.flushed
     }
 
     fn last_of(&self, stream: StreamId) -> Option<&Last> {
@@ -197,7 +211,7 @@ impl Session {
     }
 
     /// Evaluates the rounds that wait and gives their decisions, in the order in which they were pushed: those of
-    /// [`Session::pending`] before the call.
+    /// [`Session::flushed`] after the call.
     ///
     /// # Errors
     /// What the backend says of the batch; the rounds of the batch are then lost.
@@ -214,6 +228,7 @@ impl Session {
             }
         }
         self.batch.clear();
+        std::mem::swap(&mut self.pending, &mut self.flushed);
         self.pending.clear();
         result?;
         Ok(&self.decided)

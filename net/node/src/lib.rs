@@ -5,6 +5,10 @@
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod clock;
+pub mod impairment;
+pub mod node;
+pub mod serve;
 
 pub use centauri_engine as engine;
 pub use centauri_files as files;

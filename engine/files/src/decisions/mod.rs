@@ -70,6 +70,11 @@ impl<W: Write> DecisionWriter<W> {
         Self { format, out, row: Vec::new(), cell: String::new(), begun: false }
     }
 
+    /// What is written to, for flushing it between decisions. Writing to it yourself breaks rows.
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.out
+    }
+
     /// Writes one decision: the whole row or, where the record cannot be written, nothing of it.
     ///
     /// # Errors

@@ -3,10 +3,10 @@
 use anyhow::Context;
 use centauri_engine::{Backend, Fleet, Objective, ScalarBackend, Session, StreamId};
 use centauri_files::{
-    AtomicFile, DecisionRecord, DecisionWriter, Directory, Format, Readings, Round, collect_rounds, locate, parse_model,
+    AtomicFile, DecisionRecord, DecisionWriter, Directory, Format, Readings, Round, collect_rounds, locate,
+    parse_model,
 };
-use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Decide recorded rounds: a model and readings in, decisions out.
@@ -55,22 +55,19 @@ impl BackendChoice {
 const BATCH_ROUNDS: usize = 4_096;
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let input_format = Format::from_path(&arguments.input)?;
+    Format::from_path(&arguments.input)?;
     let output_format = output_format(&arguments.output)?;
     let text = read_text(&arguments.model)?;
     let model_name = arguments.model.display().to_string();
     let model = parse_model(&text, &model_name)?;
-    let fleet = Fleet::compile(&model).map_err(|error| locate(error, &text, &model_name))?;
+    let fleet = Fleet::compile(&model).map_err(|error| locate(&error, &text, &model_name))?;
     let directory = Directory::new(&model);
-    let input = File::open(&arguments.input).with_context(|| arguments.input.display().to_string())?;
-    let input_name = arguments.input.display().to_string();
-    let readings = Readings::new(input_format, BufReader::with_capacity(1 << 20, input), &input_name, &directory)?;
+    let readings = Readings::open(&arguments.input, &directory)?;
     let rounds = collect_rounds(readings, &directory)?;
 
     let mut output = AtomicFile::create(&arguments.output)?;
     let session = Session::new(fleet, arguments.backend.open()).with_objective(arguments.objective);
-    let mut evaluation =
-        Evaluation { session, writer: DecisionWriter::new(output_format, &mut output)?, written: Vec::new() };
+    let mut evaluation = Evaluation { session, writer: DecisionWriter::new(output_format, &mut output) };
     for round in rounds {
         evaluation.push(&round?)?;
     }
@@ -91,7 +88,6 @@ pub(super) fn read_text(path: &std::path::Path) -> anyhow::Result<String> {
 struct Evaluation<W: Write> {
     session: Session,
     writer: DecisionWriter<W>,
-    written: Vec<(StreamId, i64)>,
 }
 
 impl<W: Write> Evaluation<W> {
@@ -105,11 +101,9 @@ impl<W: Write> Evaluation<W> {
     }
 
     fn flush(&mut self) -> anyhow::Result<()> {
-        self.written.clear();
-        self.written.extend_from_slice(self.session.pending());
-        // The names are the fleet's, which outlives the batch.
-        let decided = self.session.flush()?.clone();
-        for (i, &(stream, round)) in self.written.iter().enumerate() {
+        self.session.flush()?;
+        let decided = self.session.decided();
+        for (i, &(stream, round)) in self.session.flushed().iter().enumerate() {
             let Some(info) = self.session.fleet().stream(stream) else { continue };
             self.writer.write(&DecisionRecord {
                 stream: info.name(),

@@ -41,6 +41,6 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .open(&arguments.output)
         .with_context(name)?;
     file.write_all(key.to_text().as_bytes()).and_then(|()| file.sync_all()).with_context(name)?;
-    println!("{}", key.public_key());
+    println!("{}", key.public_key().to_hex());
     Ok(())
 }

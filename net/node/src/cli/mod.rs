@@ -2,6 +2,7 @@
 
 mod eval;
 mod keygen;
+mod serve;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,15 +20,18 @@ struct Arguments {
 enum Command {
     Eval(eval::Arguments),
     Keygen(keygen::Arguments),
+    Serve(serve::Arguments),
 }
 
 /// Runs the command line of this process. Exit codes: 0 done, 2 bad input or arguments (one line on standard error says
 /// which and what was expected).
 #[must_use]
 pub fn main() -> ExitCode {
+    log_to_standard_error();
     let result = match Arguments::parse().command {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
+        Command::Serve(arguments) => serve::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,4 +40,12 @@ pub fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Warnings and what the server says go to standard error; `RUST_LOG` chooses.
+fn log_to_standard_error() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let color = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(color).init();
 }

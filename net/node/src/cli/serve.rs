@@ -1,0 +1,60 @@
+//! `centauri serve`: runs the engine server.
+
+use crate::serve::{ServeConfig, serve};
+use anyhow::Context;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Run the engine server: it listens for signed frames of replicas, assembles rounds of many streams, and writes a
+/// decision for each at its deadline, as JSON Lines.
+///
+/// Late, stale, replayed, forged, unknown and malformed messages are dropped and counted by cause. SIGINT and SIGTERM end
+/// it: open rounds are decided at their deadlines, the counters are written, and it leaves with 0. A second signal decides
+/// them at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example configuration:
+  listen   = \"0.0.0.0:7700\"
+  model    = \"model.toml\"       # paths are relative to this file
+  registry = \"registry.toml\"
+  node     = \"engine\"           # the server's own name in the registry
+  key      = \"engine.key\"       # made by `centauri keygen`
+  output   = \"decisions.jsonl\"  # default: -, standard output
+
+  [[streams]]
+  name     = \"road/7\"           # as in the model
+  id       = 7                  # as in the replicas' frames
+  period_s = 1.0                # a round a second; window 0 opens at epoch_s (default 0, Unix time)
+  # close_after_s = 1.5         # default: the model's output deadline and link deadline together
+
+The log goes to standard error; RUST_LOG=debug shows more of it.")]
+pub(super) struct Arguments {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE.toml")]
+    config: PathBuf,
+    /// How datagrams are received, instead of what the configuration says: auto, io_uring or epoll.
+    #[arg(long, value_name = "DRIVER")]
+    driver: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut config = ServeConfig::read(&arguments.config)?;
+    if let Some(driver) = &arguments.driver {
+        config.driver.clone_from(driver);
+    }
+    let stop = Arc::new(AtomicUsize::new(0));
+    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals cannot be handled")?;
+    let counted = Arc::clone(&stop);
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        })
+        .context("signals cannot be handled")?;
+    serve(&config, &stop)
+}

@@ -1,0 +1,121 @@
+//! The engine server: verified frames in, a decision for every round of every stream at its deadline.
+
+mod compiler;
+mod config;
+mod output;
+mod setup;
+
+pub use config::{ServeConfig, StreamConfig, UpstreamConfig};
+
+use crate::clock::now_ns;
+use crate::node::Node;
+use centauri_roles::{Client, Effect, Role};
+use compiler::Compiler;
+use output::{DecisionOutput, write_counters};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Runs the server until `stop` is no longer 0: then open rounds end at their deadlines (at once, if `stop` grows to 2 or
+/// the time for that is over), the counters are written, and it returns.
+///
+/// # Errors
+/// One line on what is wrong with the configuration or the files it names, or on what the socket or the output reports.
+pub fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
+    let mut server = Server::open(config)?;
+    server.run(config, stop)?;
+    server.close(config)
+}
+
+struct Server {
+    node: Node<Client>,
+    names: Arc<[Names]>,
+    output: DecisionOutput,
+    compiler: Compiler,
+}
+
+/// The names that a stream's decisions are written with.
+struct Names {
+    stream: String,
+    replicas: Vec<String>,
+}
+
+impl Server {
+    fn open(config: &ServeConfig) -> anyhow::Result<Self> {
+        let prepared = setup::prepare(config)?;
+        // The socket is opened before the output, so that a port in use leaves no empty file behind.
+        let driver = setup::open_driver(config)?;
+        let output = DecisionOutput::open(&config.output)?;
+        let fleet = prepared.session.fleet();
+        let names = fleet
+            .streams()
+            .iter()
+            .map(|s| Names { stream: s.name().to_owned(), replicas: s.replicas().to_vec() })
+            .collect();
+        let compiler = Compiler::new(fleet.clone());
+        let client =
+            Client::new(&prepared.client, prepared.registry, prepared.identity, prepared.session, now_ns())?;
+        let node = Node::new(client, driver);
+        tracing::info!(
+            address = %node.address(),
+            streams = config.streams.len(),
+            "listening"
+        );
+        Ok(Self { node, names, output, compiler })
+    }
+
+    fn run(&mut self, config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
+        let mut drain_until = None;
+        loop {
+            self.step()?;
+            if stop.load(Ordering::Relaxed) > 0 && drain_until.is_none() {
+                let now = now_ns();
+                tracing::info!("stopping: open rounds end at their deadlines");
+                self.node.role_mut().drain(now);
+                drain_until = Some(now.saturating_add(config::nanoseconds(config.drain_s)));
+            }
+            if let Some(until) = drain_until {
+                let hurried = stop.load(Ordering::Relaxed) > 1 || now_ns() >= until;
+                if hurried || self.node.role().is_drained() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn step(&mut self) -> anyhow::Result<()> {
+        let Self { node, names, output, compiler } = self;
+        node.step(|effect| see(effect, names, output, compiler))?;
+        if let Some(fleet) = compiler.finished()
+            && let Err(error) = node.role_mut().install(fleet)
+        {
+            tracing::warn!(%error, "a published distribution is not used");
+        }
+        output.flush()
+    }
+
+    fn close(mut self, config: &ServeConfig) -> anyhow::Result<()> {
+        let Self { node, names, output, compiler } = &mut self;
+        node.act(
+            |client, now, effects| client.finish(now, effects),
+            |effect| {
+                see(effect, names, output, compiler);
+            },
+        );
+        output.flush()?;
+        write_counters(config.counters.as_deref(), &node.role().counters(), node.driver_counters())
+    }
+}
+
+/// What the client's effects mean for the server.
+fn see(effect: Effect<'_>, names: &[Names], output: &mut DecisionOutput, compiler: &mut Compiler) {
+    match effect {
+        Effect::Decided(decided) => {
+            if let Some(names) = names.get(decided.stream.0 as usize) {
+                output.write(&names.stream, &names.replicas, &decided);
+            }
+        }
+        Effect::Published { name, distribution } => compiler.publish(name, distribution),
+        Effect::Note(note) => tracing::info!(?note, "noted"),
+        Effect::Send { .. } => {}
+    }
+}

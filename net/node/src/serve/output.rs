@@ -1,0 +1,91 @@
+//! Where decisions and counters go.
+
+use anyhow::Context;
+use centauri_files::{DecisionRecord, DecisionWriter, Format};
+use centauri_roles::Decided;
+use centauri_uring::DriverCounters;
+use std::fs::OpenOptions;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+/// Writes decisions as JSON Lines, whole lines at a time.
+pub(crate) struct DecisionOutput {
+    name: String,
+    writer: DecisionWriter<BufWriter<Box<dyn Write + Send>>>,
+    dirty: bool,
+    failed: Option<io::Error>,
+}
+
+impl DecisionOutput {
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let name = path.display().to_string();
+        let out: Box<dyn Write + Send> = if name == "-" {
+            Box::new(io::stdout())
+        } else {
+            Box::new(OpenOptions::new().append(true).create(true).open(path).with_context(|| name.clone())?)
+        };
+        let writer = DecisionWriter::new(Format::JsonLines, BufWriter::with_capacity(1 << 16, out));
+        Ok(Self { name, writer, dirty: false, failed: None })
+    }
+
+    pub(crate) fn write(&mut self, stream: &str, replicas: &[String], decided: &Decided<'_>) {
+        let record = DecisionRecord {
+            stream,
+            round: decided.round,
+            replicas,
+            decision: decided.decision,
+            honest: decided.honest,
+        };
+        self.dirty = true;
+        if let Err(error) = self.writer.write(&record) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Sends what was written on its way; says what went wrong since the last call.
+    pub(crate) fn flush(&mut self) -> anyhow::Result<()> {
+        if std::mem::take(&mut self.dirty)
+            && let Err(error) = self.writer.get_mut().flush()
+        {
+            self.failed.get_or_insert(error);
+        }
+        match self.failed.take() {
+            Some(error) => Err(error).with_context(|| format!("decisions to {}", self.name)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes the counters as one JSON object: the client's by cause, the driver's below `driver`.
+pub(crate) fn write_counters(
+    file: Option<&Path>,
+    client: &[(&'static str, u64)],
+    driver: DriverCounters,
+) -> anyhow::Result<()> {
+    let mut all: serde_json::Map<String, serde_json::Value> =
+        client.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
+    all.insert("driver".to_owned(), driver_json(driver));
+    let text = serde_json::to_string(&all)?;
+    match file {
+        Some(file) => std::fs::write(file, text + "\n").with_context(|| file.display().to_string()),
+        None => {
+            eprintln!("counters {text}");
+            Ok(())
+        }
+    }
+}
+
+fn driver_json(counters: DriverCounters) -> serde_json::Value {
+    serde_json::json!({
+        "datagrams": counters.datagrams,
+        "bytes": counters.bytes,
+        "truncated": counters.truncated,
+        "undecodable": counters.undecodable,
+        "kernel_drops": counters.kernel_drops,
+        "buffers_exhausted": counters.buffers_exhausted,
+        "receive_errors": counters.receive_errors,
+        "sent": counters.sent,
+        "send_would_block": counters.send_would_block,
+        "send_errors": counters.send_errors,
+    })
+}

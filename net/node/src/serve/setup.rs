@@ -1,0 +1,178 @@
+//! From a configuration to the parts of a server.
+
+use super::config::{ServeConfig, StreamConfig, nanoseconds};
+use anyhow::{Context, anyhow, bail};
+use centauri_engine::{Fleet, Link, ModelSet, ScalarBackend, Session, StreamSpec};
+use centauri_files::{locate, parse_model};
+use centauri_roles::{ClientConfig, ClientStream, RoundTiming, StreamQuery, Upstream, Windows};
+use centauri_uring::{DatagramDriver, DriverConfig};
+use centauri_wire::{KeyFile, Limits, NodeEntry, NodeId, Registry, Role, SigningIdentity, StreamId};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Everything that a client needs but its socket.
+pub(crate) struct Prepared {
+    pub(crate) client: ClientConfig,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) identity: SigningIdentity,
+    pub(crate) session: Session,
+}
+
+pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
+    let registry = read_registry(&config.registry)?;
+    let identity = own_identity(config, &registry)?;
+    let model = read_model(&config.model)?;
+    let streams = config
+        .streams
+        .iter()
+        .map(|s| client_stream(config, s, &model, &registry))
+        .collect::<Result<Vec<_>, _>>()?;
+    let upstreams = upstreams(config, &streams, &registry)?;
+    let fleet = compile(&config.model, &model)?;
+    let freshness_ns = nanoseconds(config.freshness_s).unsigned_abs();
+    let limits = Limits {
+        past_ns: freshness_ns,
+        future_ns: freshness_ns,
+        not_before_ns: crate::clock::now_ns(),
+        ..Limits::default()
+    };
+    let client = ClientConfig { streams, upstreams, limits, ..ClientConfig::default() };
+    let session = Session::new(fleet, Box::new(ScalarBackend::new()));
+    Ok(Prepared { client, registry: Arc::new(registry), identity, session })
+}
+
+pub(crate) fn open_driver(config: &ServeConfig) -> anyhow::Result<Box<dyn DatagramDriver>> {
+    let choice = config.driver.parse().map_err(|error| anyhow!("driver: {error}"))?;
+    let driver_config =
+        DriverConfig { choice, socket_receive_bytes: config.receive_buffer_bytes, ..DriverConfig::default() };
+    let driver = centauri_uring::open(config.listen, &driver_config)?;
+    tracing::info!(driver = %driver.kind(), "datagram driver");
+    Ok(driver)
+}
+
+fn read_registry(file: &Path) -> anyhow::Result<Registry> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    Registry::parse(&text).with_context(|| file.display().to_string())
+}
+
+fn own_identity(config: &ServeConfig, registry: &Registry) -> anyhow::Result<SigningIdentity> {
+    let node = node_named(config, registry, "node", &config.node)?;
+    if !matches!(node.role, Role::Engine | Role::Client) {
+        bail!(
+            "{}: node {:?} has the role {}, expected engine or client",
+            config.registry.display(),
+            node.name,
+            node.role
+        );
+    }
+    let name = || config.key.display().to_string();
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(&config.key).with_context(name)?);
+    let key = KeyFile::parse(&text).with_context(name)?;
+    if key.public_key() != node.key {
+        bail!("{}: the key is not the one that the registry has for node {:?}", name(), node.name);
+    }
+    Ok(key.identity(node.id))
+}
+
+fn node_named<'a>(
+    config: &ServeConfig,
+    registry: &'a Registry,
+    key: &str,
+    name: &str,
+) -> anyhow::Result<&'a NodeEntry> {
+    registry.by_name(name).ok_or_else(|| {
+        anyhow!("{}: found no node {name:?}, expected it there because of `{key}`", config.registry.display())
+    })
+}
+
+fn read_model(file: &Path) -> anyhow::Result<(String, ModelSet)> {
+    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let set = parse_model(&text, &file.display().to_string())?;
+    Ok((text, set))
+}
+
+fn compile(file: &Path, (text, set): &(String, ModelSet)) -> anyhow::Result<Fleet> {
+    Ok(Fleet::compile(set).map_err(|error| locate(&error, text, &file.display().to_string()))?)
+}
+
+fn client_stream(
+    config: &ServeConfig,
+    stream: &StreamConfig,
+    (_, model): &(String, ModelSet),
+    registry: &Registry,
+) -> anyhow::Result<ClientStream> {
+    let spec = model.streams.iter().find(|s| s.name == stream.name).ok_or_else(|| {
+        anyhow!(
+            "{}: found no stream {:?}, expected it there because of `streams`",
+            config.model.display(),
+            stream.name
+        )
+    })?;
+    let known = |name: &String| spec.replicas.iter().any(|r| r.name == *name);
+    if let Some(unknown) = stream.replicas.keys().find(|name| !known(name)) {
+        bail!("streams {:?}: replicas: found {unknown:?}, expected a replica of the model", stream.name);
+    }
+    let mut replicas = Vec::with_capacity(spec.replicas.len());
+    for replica in &spec.replicas {
+        let name = stream.replicas.get(&replica.name).unwrap_or(&replica.name);
+        let node = node_named(config, registry, "streams", name)?;
+        if node.role != Role::Replica {
+            let file = config.registry.display();
+            bail!(
+                "{file}: node {name:?} has the role {}, expected replica for stream {:?}",
+                node.role,
+                stream.name
+            );
+        }
+        replicas.push(node.id);
+    }
+    let close_after_s = match stream.close_after_s {
+        Some(seconds) => seconds,
+        None => model_deadline(spec).ok_or_else(|| {
+            anyhow!(
+                "streams {:?}: close_after_s: found none, expected it where the model has no deadlines",
+                stream.name
+            )
+        })?,
+    };
+    let windows = Windows::new(nanoseconds(stream.epoch_s), nanoseconds(stream.period_s))?;
+    let timing = RoundTiming { windows, close_after_ns: nanoseconds(close_after_s) };
+    let name = stream.name.clone();
+    Ok(ClientStream { name, stream: StreamId(stream.id), replicas, timing, first_round: i64::MIN })
+}
+
+/// The latest that the model expects a report: the replica's deadline and then the link's.
+fn model_deadline(spec: &StreamSpec) -> Option<f64> {
+    let link = |link: &Option<Link>| match link {
+        Some(Link::Latency { deadline, .. }) => Some(*deadline),
+        Some(Link::OnTime(_)) | None => None,
+    };
+    let links = std::iter::once(&spec.link).chain(spec.replicas.iter().map(|r| &r.link));
+    let latest =
+        links.filter_map(link).fold(None, |latest: Option<f64>, d| Some(latest.map_or(d, |l| l.max(d))));
+    Some(spec.output.deadline? + latest?)
+}
+
+/// Each upstream is asked for the streams that it is a replica of.
+fn upstreams(
+    config: &ServeConfig,
+    streams: &[ClientStream],
+    registry: &Registry,
+) -> anyhow::Result<Vec<Upstream>> {
+    let mut wanted: BTreeMap<NodeId, Vec<StreamId>> = BTreeMap::new();
+    for stream in streams {
+        for &replica in &stream.replicas {
+            wanted.entry(replica).or_default().push(stream.stream);
+        }
+    }
+    let upstream = |upstream: &super::UpstreamConfig| {
+        let node = node_named(config, registry, "upstreams", &upstream.node)?.id;
+        let streams = wanted.get(&node).ok_or_else(|| {
+            anyhow!("upstreams: found {:?}, expected a replica of one of the streams", upstream.node)
+        })?;
+        let query = StreamQuery::of(streams.iter().copied());
+        Ok(Upstream { node, address: upstream.address, query })
+    };
+    config.upstreams.iter().map(upstream).collect()
+}

@@ -133,7 +133,8 @@ impl Source {
         let mut frame = None;
         for subscription in self.subscriptions.live(now_ns) {
             let span = subscription.span_of(at_ns, 0);
-            let is_next = subscription.last_span.is_none_or(|last| span > last);
+            let is_next =
+                subscription.last_span.is_none_or(|last| span != last || subscription.period_ns == 1);
             if !is_next || !subscription.is_valid(at_ns, now_ns) {
                 continue;
             }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const EDGES: &[(&str, &[&str])] = &[
     ("centauri-engine", &[]),
     ("centauri-files", &["centauri-engine"]),
+    ("centauri-fit", &["centauri-engine"]),
     ("centauri-wire", &[]),
     ("centauri-uring", &[]),
     ("centauri-roles", &["centauri-engine", "centauri-wire"]),

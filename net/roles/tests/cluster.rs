@@ -298,7 +298,7 @@ impl World {
         let is_result = to == address(CLIENT) && from != address(MONITOR);
         if is_result {
             self.to_client += 1;
-            if self.weather.forge_every > 0 && self.to_client % self.weather.forge_every == 0 {
+            if self.weather.forge_every > 0 && self.to_client.is_multiple_of(self.weather.forge_every) {
                 // One bit of the signature's s, on its way before the frame itself.
                 let mut forged = bytes.to_vec();
                 let at = forged.len() - 32;

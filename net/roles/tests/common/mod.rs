@@ -10,23 +10,23 @@ use centauri_wire::{
     Request, RequestAction, Role, SigningIdentity, StreamFrameBuilder,
 };
 
-pub const MS: i64 = 1_000_000;
+pub(crate) const MS: i64 = 1_000_000;
 
-pub const SOURCES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
-pub const REPLICAS: [NodeId; 4] = [NodeId(11), NodeId(12), NodeId(13), NodeId(14)];
-pub const MONITOR: NodeId = NodeId(21);
-pub const CLIENT: NodeId = NodeId(31);
-pub const OTHER_CLIENT: NodeId = NodeId(32);
+pub(crate) const SOURCES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
+pub(crate) const REPLICAS: [NodeId; 4] = [NodeId(11), NodeId(12), NodeId(13), NodeId(14)];
+pub(crate) const MONITOR: NodeId = NodeId(21);
+pub(crate) const CLIENT: NodeId = NodeId(31);
+pub(crate) const OTHER_CLIENT: NodeId = NodeId(32);
 
-pub fn identity(node: NodeId) -> SigningIdentity {
+pub(crate) fn identity(node: NodeId) -> SigningIdentity {
     KeyFile::generate([node.0 as u8; 32]).identity(node)
 }
 
-pub fn address(node: NodeId) -> SocketAddr {
+pub(crate) fn address(node: NodeId) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 10_000 + node.0 as u16))
 }
 
-pub fn registry() -> Arc<Registry> {
+pub(crate) fn registry() -> Arc<Registry> {
     let of = |nodes: &[NodeId], role: Role| -> Vec<NodeEntry> {
         let entry = |&id: &NodeId| {
             let key = identity(id).public_key();
@@ -41,17 +41,23 @@ pub fn registry() -> Arc<Registry> {
     Arc::new(Registry::new(nodes).unwrap())
 }
 
-pub fn count(role: &dyn centauri_roles::Role, name: &str) -> u64 {
+pub(crate) fn count(role: &dyn centauri_roles::Role, name: &str) -> u64 {
     let counters = role.counters();
     counters.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no counter {name}")).1
 }
 
-pub fn start(request_id: u64, query: &str, ttl_ns: u64, period_ns: u64, validity_ns: u64) -> Request<'_> {
+pub(crate) fn start(
+    request_id: u64,
+    query: &str,
+    ttl_ns: u64,
+    period_ns: u64,
+    validity_ns: u64,
+) -> Request<'_> {
     Request { request_id, action: RequestAction::Start { query, validity_ns, ttl_ns, period_ns } }
 }
 
 /// A signed request, handed over.
-pub fn ask(
+pub(crate) fn ask(
     role: &mut dyn centauri_roles::Role,
     now_ns: i64,
     from: NodeId,
@@ -64,7 +70,7 @@ pub fn ask(
 }
 
 /// One signed stream frame.
-pub fn frame(from: NodeId, timestamp_ns: i64, records: &[Record]) -> Vec<u8> {
+pub(crate) fn frame(from: NodeId, timestamp_ns: i64, records: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut builder = StreamFrameBuilder::begin(&mut bytes, timestamp_ns, FRAME_BYTES_MAX);
     for record in records {
@@ -75,7 +81,7 @@ pub fn frame(from: NodeId, timestamp_ns: i64, records: &[Record]) -> Vec<u8> {
 }
 
 /// The records of the stream frames among the effects: to whom, in the order of sending, with source times.
-pub fn records(effects: &Effects) -> Vec<(SocketAddr, Record, i64)> {
+pub(crate) fn records(effects: &Effects) -> Vec<(SocketAddr, Record, i64)> {
     let mut all = Vec::new();
     for (to, bytes) in effects.sends() {
         let frame = FrameView::parse(bytes).unwrap();
@@ -88,19 +94,19 @@ pub fn records(effects: &Effects) -> Vec<(SocketAddr, Record, i64)> {
 }
 
 /// Calls `tick` at every deadline up to `until_ns`.
-pub fn run_until(role: &mut dyn centauri_roles::Role, until_ns: i64, effects: &mut Effects) {
+pub(crate) fn run_until(role: &mut dyn centauri_roles::Role, until_ns: i64, effects: &mut Effects) {
     while let Some(due) = role.next_deadline().filter(|due| *due <= until_ns) {
         role.tick(due, effects);
     }
 }
 
 /// A standard normal number by Box and Muller.
-pub fn normal(rng: &mut centauri_roles::SplitMix64) -> f64 {
+pub(crate) fn normal(rng: &mut centauri_roles::SplitMix64) -> f64 {
     let radius = (-2.0 * (1.0 - rng.unit()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.unit()).cos()
 }
 
 /// An exponential number of mean 1.
-pub fn exponential(rng: &mut centauri_roles::SplitMix64) -> f64 {
+pub(crate) fn exponential(rng: &mut centauri_roles::SplitMix64) -> f64 {
     -(1.0 - rng.unit()).ln()
 }

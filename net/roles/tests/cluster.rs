@@ -327,7 +327,11 @@ fn weather(liar: Behaviour) -> Weather {
 }
 
 fn run(weather: Weather) -> World {
-    World::new(weather).run((ROUNDS - 1) * PERIOD + CLOSE_AFTER)
+    run_rounds(weather, ROUNDS)
+}
+
+fn run_rounds(weather: Weather, rounds: i64) -> World {
+    World::new(weather).run((rounds - 1) * PERIOD + CLOSE_AFTER)
 }
 
 /// Root mean square distance from the ideal output of decisions and of the reports' plain mean.
@@ -418,12 +422,12 @@ fn an_equivocator_is_excluded_wherever_both_values_came() {
 fn other_liars_are_found_out_and_silence_is_borne() {
     let random = Behaviour::Random { low: 12.0, high: 28.0, rng: SplitMix64::new(3) };
     for liar in [Behaviour::Stuck { value: 25.0 }, random, Behaviour::Collude { target: 14.0 }] {
-        let world = run(weather(liar.clone()));
+        let world = run_rounds(weather(liar.clone()), 150);
         let (decided, plain) = errors(&world);
         assert!(decided < plain, "{liar:?}: {decided} {plain}");
         assert!(mean_honest(&world, 3) < 0.2, "{liar:?}: {}", mean_honest(&world, 3));
     }
-    let world = run(weather(Behaviour::Silent));
+    let world = run_rounds(weather(Behaviour::Silent), 150);
     assert!(errors(&world).0 < 0.2);
     assert!(world.outcomes.iter().all(|outcome| outcome.reports[3] == Report::Missing));
 }
@@ -432,7 +436,7 @@ fn other_liars_are_found_out_and_silence_is_borne() {
 fn a_seed_gives_the_same_run_to_the_last_bit() {
     let once = |seed| {
         let storm = Weather { seed, forge_every: 11, ..weather(Behaviour::Offset { by: 1.0 }) };
-        let mut world = run(storm);
+        let mut world = run_rounds(storm, 120);
         let counters: Vec<_> = World::nodes().map(|node| world.role(node).counters()).collect();
         (world.outcomes, world.witness, world.published, counters)
     };

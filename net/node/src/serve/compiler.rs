@@ -35,7 +35,7 @@ impl Compiler {
         match std::thread::Builder::new().name("compiler".to_owned()).spawn(compile) {
             Ok(_) => self.running = Some(receive),
             Err(error) => {
-                tracing::warn!(%error, "published distributions are not used: no thread to compile them")
+                tracing::warn!(%error, "published distributions are not used: no thread to compile them");
             }
         }
     }

@@ -157,7 +157,7 @@ const SECONDS_MAX: f64 = 8.5e9;
 
 fn positive(key: &str, seconds: f64) -> anyhow::Result<()> {
     ensure!(
-        seconds >= 1e-6 && seconds <= SECONDS_MAX,
+        (1e-6..=SECONDS_MAX).contains(&seconds),
         "{key}: found {seconds}, expected seconds from 0.000001 to {SECONDS_MAX}"
     );
     Ok(())

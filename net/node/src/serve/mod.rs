@@ -12,7 +12,6 @@ use crate::node::Node;
 use centauri_roles::{Client, Effect, Role};
 use compiler::Compiler;
 use output::{DecisionOutput, write_counters};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs the server until `stop` is no longer 0: then open rounds end at their deadlines (at once, if `stop` grows to 2 or
@@ -28,7 +27,7 @@ pub fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
 
 struct Server {
     node: Node<Client>,
-    names: Arc<[Names]>,
+    names: Vec<Names>,
     output: DecisionOutput,
     compiler: Compiler,
 }
@@ -42,9 +41,6 @@ struct Names {
 impl Server {
     fn open(config: &ServeConfig) -> anyhow::Result<Self> {
         let prepared = setup::prepare(config)?;
-        // The socket is opened before the output, so that a port in use leaves no empty file behind.
-        let driver = setup::open_driver(config)?;
-        let output = DecisionOutput::open(&config.output)?;
         let fleet = prepared.session.fleet();
         let names = fleet
             .streams()
@@ -54,7 +50,9 @@ impl Server {
         let compiler = Compiler::new(fleet.clone());
         let client =
             Client::new(&prepared.client, prepared.registry, prepared.identity, prepared.session, now_ns())?;
-        let node = Node::new(client, driver);
+        // The output comes last, so that whatever is wrong leaves no empty file behind.
+        let node = Node::new(client, setup::open_driver(config)?);
+        let output = DecisionOutput::open(&config.output)?;
         tracing::info!(
             address = %node.address(),
             streams = config.streams.len(),
@@ -95,12 +93,9 @@ impl Server {
 
     fn close(mut self, config: &ServeConfig) -> anyhow::Result<()> {
         let Self { node, names, output, compiler } = &mut self;
-        node.act(
-            |client, now, effects| client.finish(now, effects),
-            |effect| {
-                see(effect, names, output, compiler);
-            },
-        );
+        node.act(Client::finish, |effect| {
+            see(effect, names, output, compiler);
+        });
         output.flush()?;
         write_counters(config.counters.as_deref(), &node.role().counters(), node.driver_counters())
     }

@@ -1,0 +1,456 @@
+//! `centauri serve` as a process, and what an honest and a hostile network send it over real sockets.
+
+use centauri::clock::now_ns;
+use centauri_wire::*;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const ENGINE: NodeId = NodeId(100);
+const SOURCE: NodeId = NodeId(50);
+const STREAM: StreamId = StreamId(7);
+const OTHER_STREAM: StreamId = StreamId(8);
+const PERIOD_NS: i64 = 500_000_000;
+const CLOSE_AFTER_NS: i64 = 450_000_000;
+
+fn key(node: NodeId) -> KeyFile {
+    KeyFile::generate([node.0 as u8 + 1; 32])
+}
+
+/// A folder with everything that a server needs.
+struct Site {
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let site = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let entry = |id: NodeId, name: &str, role| NodeEntry {
+            id,
+            name: name.into(),
+            role,
+            key: key(id).public_key(),
+        };
+        let mut nodes = vec![entry(ENGINE, "engine", Role::Engine), entry(SOURCE, "camera", Role::Source)];
+        nodes.extend((1..=4).map(|i| entry(NodeId(i), &format!("r{i}"), Role::Replica)));
+        site.write("registry.toml", &Registry::new(nodes).expect("a registry").to_toml());
+        site.write("engine.key", &key(ENGINE).to_text());
+        site.write(
+            "model.toml",
+            &["road/7", "road/8"].map(stream_model).join("\n").replacen("", "version = 1\n", 1),
+        );
+        site.write(
+            "serve.toml",
+            r#"
+listen = "127.0.0.1:0"
+model = "model.toml"
+registry = "registry.toml"
+node = "engine"
+key = "engine.key"
+output = "decisions.jsonl"
+counters = "counters.json"
+freshness_s = 5
+
+[[streams]]
+name = "road/7"
+id = 7
+period_s = 0.5
+close_after_s = 0.45
+
+[[streams]]
+name = "road/8"
+id = 8
+period_s = 0.5
+close_after_s = 0.45
+"#,
+        );
+        site
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path(name), text).expect("a file can be written");
+    }
+
+    fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(name)).expect("the file is there");
+        assert!(text.contains(from), "{name} has no {from:?}");
+        self.write(name, &text.replacen(from, to, 1));
+    }
+}
+
+fn stream_model(name: &str) -> String {
+    format!(
+        r#"
+[[streams]]
+name = "{name}"
+replicas = ["r1", "r2", "r3", "r4"]
+faults = 1
+support = {{ min = 0, step = 1, points = 101 }}
+output = {{ computation = "identity", noise = {{ family = "normal", mean = 0, sd = 2 }} }}
+link = {{ on_time = 0.95 }}
+"#
+    )
+}
+
+fn command(config: &Path, driver: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_centauri"));
+    command.args(["serve", "--driver", driver, "--config"]).arg(config).env("RUST_LOG", "info");
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A running server.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+    log: std::thread::JoinHandle<String>,
+}
+
+impl Server {
+    fn start(site: &Site, driver: &str) -> Self {
+        let mut process = command(&site.path("serve.toml"), driver).spawn().expect("the server starts");
+        let mut errors = BufReader::new(process.stderr.take().expect("a pipe"));
+        let mut seen = String::new();
+        let address = loop {
+            let mut line = String::new();
+            assert!(errors.read_line(&mut line).expect("the log is text") > 0, "the server ended: {seen}");
+            seen.push_str(&line);
+            if let Some((_, rest)) = line.split_once("address=") {
+                break rest.split_whitespace().next().and_then(|a| a.parse().ok()).expect("an address");
+            }
+        };
+        let log = std::thread::spawn(move || {
+            for line in errors.lines().map_while(Result::ok) {
+                seen.push_str(&line);
+                seen.push('\n');
+            }
+            seen
+        });
+        Self { process, address, log }
+    }
+
+    fn stop(mut self, signal: i32) -> String {
+        let pid = i32::try_from(self.process.id()).expect("a process id");
+        let sent =
+            Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status().expect("kill runs");
+        assert!(sent.success());
+        let until = Instant::now() + Duration::from_secs(20);
+        let status = loop {
+            match self.process.try_wait().expect("the process can be waited for") {
+                Some(status) => break status,
+                None if Instant::now() > until => {
+                    let _ = self.process.kill();
+                    panic!("the server did not end");
+                }
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        let log = self.log.join().expect("the log was read");
+        assert_eq!(status.code(), Some(0), "{log}");
+        log
+    }
+}
+
+/// Sends frames in the name of nodes.
+struct Sender {
+    socket: UdpSocket,
+    to: SocketAddr,
+    nonce: u64,
+    sent: u64,
+}
+
+impl Sender {
+    fn new(to: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        Self { socket, to, nonce: now_ns() as u64, sent: 0 }
+    }
+
+    fn frame_of(
+        &mut self,
+        signer: &SigningIdentity,
+        timestamp_ns: i64,
+        records: &[(StreamId, i64, f64)],
+    ) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut frame = StreamFrameBuilder::begin(&mut bytes, timestamp_ns, FRAME_BYTES_DATAGRAM);
+        for &(stream, round, value) in records {
+            self.nonce += 1;
+            let record = Record { stream, age_us: 0, nonce: self.nonce, round, value, readings: 5 };
+            frame.push(&record).expect("room for a record");
+        }
+        frame.finish(signer).expect("a frame");
+        bytes
+    }
+
+    fn send(&mut self, bytes: &[u8]) {
+        self.socket.send_to(bytes, self.to).expect("loopback takes a datagram");
+        self.sent += 1;
+    }
+
+    fn report(&mut self, node: u32, round: i64, value: f64) -> Vec<u8> {
+        let bytes =
+            self.frame_of(&key(NodeId(node)).identity(NodeId(node)), now_ns(), &[(STREAM, round, value)]);
+        self.send(&bytes);
+        bytes
+    }
+}
+
+/// Waits until a window has just opened, and gives its number.
+fn fresh_round() -> i64 {
+    let open_for = now_ns().rem_euclid(PERIOD_NS);
+    let left = Duration::from_nanos((PERIOD_NS - open_for).unsigned_abs());
+    std::thread::sleep(left + Duration::from_millis(5));
+    now_ns().div_euclid(PERIOD_NS)
+}
+
+fn after_close(round: i64) {
+    let left = round * PERIOD_NS + CLOSE_AFTER_NS - now_ns();
+    std::thread::sleep(Duration::from_nanos(left.max(0).unsigned_abs()) + Duration::from_millis(20));
+}
+
+struct Outcome {
+    decisions: Vec<Value>,
+    counters: Value,
+}
+
+impl Outcome {
+    fn read(site: &Site) -> Self {
+        let read = |name: &str| std::fs::read_to_string(site.path(name)).expect("the server wrote it");
+        let lines = read("decisions.jsonl");
+        Self {
+            decisions: lines.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect(),
+            counters: serde_json::from_str(&read("counters.json")).expect("JSON"),
+        }
+    }
+
+    fn decision(&self, stream: &str, round: i64) -> &Value {
+        let mut found = self.decisions.iter().filter(|d| d["stream"] == stream && d["round"] == round);
+        let decision = found.next().unwrap_or_else(|| panic!("no decision on {stream} round {round}"));
+        assert!(found.next().is_none(), "two decisions on {stream} round {round}");
+        decision
+    }
+
+    fn check_count(&self, name: &str, expected: u64) {
+        assert_eq!(self.counters[name], expected, "{name}: {}", self.counters);
+    }
+}
+
+fn quorum(decision: &Value) -> Vec<&str> {
+    decision["quorum"].as_array().expect("a list").iter().filter_map(Value::as_str).collect()
+}
+
+/// What a network may do to the server in three rounds, and what must come of it.
+fn a_hostile_network(driver: &str) {
+    let site = Site::new();
+    let server = Server::start(&site, driver);
+    let mut sender = Sender::new(server.address);
+
+    // Round 1: three honest reports, and a replica far off.
+    let first = fresh_round();
+    let genuine = sender.report(1, first, 50.2);
+    sender.report(2, first, 51.1);
+    sender.report(3, first, 49.0);
+    sender.report(4, first, 90.0);
+    // The same datagram again, thrice.
+    (0..3).for_each(|_| sender.send(&genuine));
+    // Forged: replica 2 with replica 4's key; a flipped bit of a value under a good signature; s and R out of form.
+    let forger = key(NodeId(4)).identity(NodeId(2));
+    let forged = sender.frame_of(&forger, now_ns(), &[(STREAM, first, 0.0)]);
+    sender.send(&forged);
+    let fresh = sender.frame_of(&key(NodeId(2)).identity(NodeId(2)), now_ns(), &[(STREAM, first, 0.0)]);
+    let at = fresh.len() - SIGNATURE_BYTES;
+    let mut flipped = fresh.clone();
+    flipped[at - 8] ^= 1;
+    sender.send(&flipped);
+    let mut bad_s = fresh.clone();
+    bad_s[at + 32..].fill(0xff);
+    sender.send(&bad_s);
+    let mut bad_r = fresh;
+    bad_r[at..at + 32].fill(0xff);
+    sender.send(&bad_r);
+    // Garbage of all lengths, a cut frame, another version.
+    for length in [0usize, 1, 7, 31, 32, 95, 96, 200, 1_400, 9_000] {
+        let garbage: Vec<u8> = (0..length).map(|i| (i * 37 + length) as u8).collect();
+        sender.send(&garbage);
+    }
+    sender.send(&genuine[..genuine.len() - 1]);
+    let mut version = genuine.clone();
+    version[7] = 9;
+    sender.send(&version);
+    // Somebody unknown, a source that speaks as a replica, an old and a future frame, a stream of nobody.
+    let unknown = sender.frame_of(&key(NodeId(77)).identity(NodeId(77)), now_ns(), &[(STREAM, first, 50.0)]);
+    sender.send(&unknown);
+    let r1 = key(NodeId(1)).identity(NodeId(1));
+    let old = sender.frame_of(&r1, now_ns() - 3_600_000_000_000, &[(STREAM, first, 50.0)]);
+    sender.send(&old);
+    let ahead = sender.frame_of(&r1, now_ns() + 3_600_000_000_000, &[(STREAM, first, 50.0)]);
+    sender.send(&ahead);
+    let nobodys = sender.frame_of(&r1, now_ns(), &[(StreamId(999), first, 50.0)]);
+    sender.send(&nobodys);
+    let mut request = Vec::new();
+    let start = RequestAction::Start { query: "*", validity_ns: 1, ttl_ns: 1_000_000_000, period_ns: 1 };
+    Request { request_id: 1, action: start }
+        .encode(now_ns(), &key(SOURCE).identity(SOURCE), &mut request)
+        .expect("a request");
+    sender.send(&request);
+    after_close(first);
+
+    // Round 2: late reports for round 1, reports far ahead, and replica 3 equivocates; replica 4 is silent.
+    let second = fresh_round();
+    sender.report(1, first, 10.0);
+    sender.report(1, second + 1_000, 10.0);
+    sender.report(1, second, 60.0);
+    sender.report(2, second, 61.0);
+    sender.report(3, second, 60.0);
+    sender.report(3, second, 20.0);
+    // One frame with records of two streams.
+    let both = [(OTHER_STREAM, second, 30.0), (OTHER_STREAM, second + 1, 31.0)];
+    let frame = sender.frame_of(&r1, now_ns(), &both);
+    sender.send(&frame);
+    after_close(second);
+
+    // Round 3 is open when the server is told to stop, and is decided at its deadline all the same.
+    let third = fresh_round();
+    sender.report(1, third, 70.0);
+    sender.report(2, third, 70.0);
+    sender.report(3, third, 71.0);
+    sender.report(4, third, 70.0);
+    std::thread::sleep(Duration::from_millis(60));
+    let log = server.stop(15);
+    assert!(log.contains(&format!("driver={driver}")), "the log names the driver: {log}");
+    check_decisions(&Outcome::read(&site), first, second, third);
+    check_counters(&Outcome::read(&site), sender.sent);
+}
+
+fn check_decisions(outcome: &Outcome, first: i64, second: i64, third: i64) {
+    let one = outcome.decision("road/7", first);
+    assert_eq!((one["value"].as_f64(), quorum(one)), (Some(50.0), vec!["r1", "r2", "r3"]), "{one}");
+    assert!(one["honest"]["r4"].as_f64().expect("a number") < 1e-6, "{one}");
+
+    let two = outcome.decision("road/7", second);
+    assert_eq!(two["honest"]["r3"], 0.0, "an equivocating replica is out: {two}");
+    assert!(!quorum(two).contains(&"r3"), "{two}");
+    assert!((59.0..=62.0).contains(&two["value"].as_f64().expect("a number")), "{two}");
+
+    let three = outcome.decision("road/7", third);
+    assert_eq!(three["value"], 70.0, "{three}");
+    // A round in which nobody spoke gets a decision too.
+    assert_eq!(outcome.decision("road/8", first)["quorum"].as_array().map(Vec::len), Some(3));
+    assert_eq!(outcome.decision("road/8", second)["value"], 30.0);
+    assert_eq!(outcome.decision("road/8", second + 1)["value"], 31.0);
+    for stream in ["road/7", "road/8"] {
+        let rounds: Vec<i64> = outcome
+            .decisions
+            .iter()
+            .filter(|d| d["stream"] == stream)
+            .filter_map(|d| d["round"].as_i64())
+            .collect();
+        assert!(rounds.windows(2).all(|pair| pair[1] == pair[0] + 1), "{stream}: {rounds:?}");
+    }
+}
+
+fn check_counters(outcome: &Outcome, sent: u64) {
+    outcome.check_count("frames_received", sent);
+    assert_eq!(outcome.counters["driver"]["datagrams"], sent, "{}", outcome.counters);
+    outcome.check_count("rejected_replayed", 3);
+    outcome.check_count("rejected_forged", 2);
+    outcome.check_count("rejected_bad_s", 1);
+    outcome.check_count("rejected_bad_r", 1);
+    outcome.check_count("rejected_unknown_sender", 1);
+    outcome.check_count("rejected_wrong_role", 1);
+    outcome.check_count("rejected_stale", 1);
+    outcome.check_count("rejected_future", 1);
+    outcome.check_count("rejected_unknown_stream", 1);
+    outcome.check_count("rejected_version", 1);
+    let unreadable: u64 =
+        ["rejected_length", "rejected_malformed"].iter().filter_map(|n| outcome.counters[n].as_u64()).sum();
+    assert_eq!(unreadable, 11, "{}", outcome.counters);
+    outcome.check_count("records_late", 1);
+    outcome.check_count("records_early", 1);
+    outcome.check_count("records_equivocating", 1);
+    outcome.check_count("frames_accepted", 4 + 7 + 4);
+    outcome.check_count("rounds_skipped", 0);
+    outcome.check_count("rounds_undecided", 0);
+}
+
+#[test]
+fn a_hostile_network_does_no_harm_under_io_uring() {
+    if let Err(reason) = centauri_uring::probe_io_uring() {
+        println!("skipped: io_uring is not to be had here: {reason}");
+        return;
+    }
+    a_hostile_network("io_uring");
+}
+
+#[test]
+fn a_hostile_network_does_no_harm_under_epoll() {
+    a_hostile_network("epoll");
+}
+
+#[test]
+fn an_interrupt_ends_the_server_too_and_auto_says_which_driver_runs() {
+    let site = Site::new();
+    let server = Server::start(&site, "auto");
+    let log = server.stop(2);
+    assert!(log.contains("driver=io_uring") || log.contains("driver=epoll"), "{log}");
+    Outcome::read(&site).check_count("frames_received", 0);
+}
+
+/// What is wrong, and what the one line must say.
+#[test]
+fn what_is_wrong_is_one_line_and_exit_code_2() {
+    type Break = fn(&Site);
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let port = taken.local_addr().expect("an address");
+    let cases: &[(Break, &[&str])] = &[
+        (
+            |s| s.edit("serve.toml", "period_s = 0.5", "period = 0.5"),
+            &["serve.toml: line 14: unknown field `period`"],
+        ),
+        (|s| s.edit("serve.toml", "name = \"road/7\"", "name = \"road/9\""), &["model.toml", "\"road/9\""]),
+        (|s| s.edit("serve.toml", "id = 8", "id = 7"), &["7", "twice"]),
+        (|s| s.edit("serve.toml", "\nclose_after_s = 0.45", ""), &["road/7", "close_after_s"]),
+        (|s| s.edit("serve.toml", "node = \"engine\"", "node = \"motor\""), &["registry.toml", "\"motor\""]),
+        (
+            |s| s.edit("serve.toml", "node = \"engine\"", "node = \"r1\""),
+            &["\"r1\"", "replica", "expected engine"],
+        ),
+        (|s| std::fs::remove_file(s.path("engine.key")).unwrap(), &["engine.key: No such file"]),
+        (|s| s.write("engine.key", &key(NodeId(9)).to_text()), &["engine.key", "registry"]),
+        (|s| s.write("engine.key", "private = \"00\""), &["engine.key: line 1"]),
+        (|s| s.edit("registry.toml", "\"r4\"", "\"r5\""), &["registry.toml", "\"r4\""]),
+        (|s| s.edit("registry.toml", "role = \"replica\"", "role = \"pilot\""), &["registry.toml", "pilot"]),
+        (|s| s.write("registry.toml", "[[node]]\nid = 1"), &["registry.toml"]),
+        (|s| s.edit("model.toml", "step = 1", "step = 0"), &["model.toml", "support.step", "found 0"]),
+        (|s| s.edit("model.toml", "faults = 1", "faults = 4"), &["model.toml", "faults", "found 4"]),
+        (|s| s.edit("serve.toml", "decisions.jsonl", "no/such/folder/d.jsonl"), &["no/such/folder"]),
+    ];
+    for (index, (break_it, expected)) in cases.iter().enumerate() {
+        let site = Site::new();
+        break_it(&site);
+        check_refused(&site, "auto", expected, index);
+    }
+    let site = Site::new();
+    site.edit("serve.toml", "127.0.0.1:0", &port.to_string());
+    check_refused(&site, "epoll", &[&port.to_string(), "in use"], 100);
+    check_refused(&Site::new(), "uring", &["driver", "\"uring\"", "expected auto, io_uring or epoll"], 101);
+}
+
+fn check_refused(site: &Site, driver: &str, expected: &[&str], case: usize) {
+    let output = command(&site.path("serve.toml"), driver).output().expect("the command runs");
+    let errors = String::from_utf8(output.stderr).expect("text");
+    let lines: Vec<&str> = errors.lines().filter(|line| line.starts_with("centauri: ")).collect();
+    assert_eq!((output.status.code(), lines.len()), (Some(2), 1), "case {case}: {errors}");
+    assert_eq!(errors.lines().last(), lines.first().copied(), "case {case}: nothing after it: {errors}");
+    for part in expected {
+        assert!(lines[0].contains(part), "case {case}: found {:?}, expected {part:?} in it", lines[0]);
+    }
+    assert!(!site.path("decisions.jsonl").exists(), "case {case}: nothing is written");
+}

@@ -6,6 +6,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod demo;
 pub mod impairment;
 pub mod node;
 pub mod serve;

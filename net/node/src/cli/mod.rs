@@ -1,5 +1,6 @@
 //! The command line.
 
+mod demo;
 mod eval;
 mod keygen;
 mod serve;
@@ -18,6 +19,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Arguments),
     Eval(eval::Arguments),
     Keygen(keygen::Arguments),
     Serve(serve::Arguments),
@@ -29,6 +31,7 @@ enum Command {
 pub fn main() -> ExitCode {
     log_to_standard_error();
     let result = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),

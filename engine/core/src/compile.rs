@@ -121,6 +121,14 @@ impl CompiledModel {
         }
     }
 
+    /// Mean and standard deviation of what an honest replica at `position` reports, if it reports, when the ideal output is
+    /// grid point `point`. `None` for `min` and `max`, where there is no finite one, and beyond replicas and points.
+    #[must_use]
+    pub fn expected_report(&self, position: usize, point: usize) -> Option<(f64, f64)> {
+        let table = self.tables.get(usize::from(*self.table_of.get(position)?))?;
+        if point < self.support.points() { table.moments(&self.support, point) } else { None }
+    }
+
     /// Bytes held by the model's tables.
     #[must_use]
     pub fn table_bytes(&self) -> usize {

@@ -3,6 +3,7 @@
 use crate::backend::{Backend, BackendError};
 use crate::batch::{Batch, Entry};
 use crate::decision::Decisions;
+use crate::explain::{Decided, ExplainError, Explainer, Explanation};
 use crate::fleet::{Fleet, StreamId};
 use crate::observation::{Observation, Report};
 use crate::spec::Objective;
@@ -22,6 +23,16 @@ pub struct Session {
     decided: Decisions,
     last: Vec<Option<Box<Last>>>,
     observations: Vec<Observation>,
+    reasons: Option<Box<Reasons>>,
+}
+
+/// What explaining needs beside the batch.
+#[derive(Debug, Default)]
+struct Reasons {
+    explainer: Explainer,
+    /// The reports of the rounds that wait, one round after the other.
+    reports: Vec<Report>,
+    explanations: Vec<Explanation>,
 }
 
 /// The last round of a stream whose prior follows.
@@ -83,6 +94,9 @@ pub enum SessionError {
     /// The backend refused the batch.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// A decision that does not fit its round, of which there is thus no explanation.
+    #[error("explaining: {0}")]
+    Explain(#[from] ExplainError),
 }
 
 impl Session {
@@ -100,6 +114,7 @@ impl Session {
             decided: Decisions::new(),
             last,
             observations: Vec::new(),
+            reasons: None,
         }
     }
 
@@ -107,6 +122,13 @@ impl Session {
     #[must_use]
     pub fn with_objective(mut self, objective: Option<Objective>) -> Self {
         self.objective = objective;
+        self
+    }
+
+    /// Whether each decision is explained, see [`Session::explanations`]. It takes many times as long as deciding.
+    #[must_use]
+    pub fn with_explanations(mut self, wanted: bool) -> Self {
+        self.reasons = wanted.then(Box::default);
         self
     }
 
@@ -143,6 +165,12 @@ impl Session {
     #[must_use]
     pub fn flushed(&self) -> &[(StreamId, i64)] {
         &self.flushed
+    }
+
+    /// The explanations of [`Session::decided`], in the same order; empty unless they were asked for.
+    #[must_use]
+    pub fn explanations(&self) -> &[Explanation] {
+        self.reasons.as_deref().map_or(&[], |reasons| &reasons.explanations)
     }
 
     fn last_of(&self, stream: StreamId) -> Option<&Last> {
@@ -182,6 +210,9 @@ impl Session {
             ln_prior: ln_prior.as_deref(),
         });
         self.pending.push((stream, round));
+        if let Some(reasons) = &mut self.reasons {
+            reasons.reports.extend_from_slice(reports);
+        }
         Ok(())
     }
 
@@ -227,10 +258,52 @@ impl Session {
                 _ => *slot = None,
             }
         }
+        let explained = match &mut self.reasons {
+            Some(reasons) if result.is_ok() => reasons.explain(&self.fleet, &self.batch, &self.decided),
+            Some(reasons) => {
+                reasons.forget();
+                Ok(())
+            }
+            None => Ok(()),
+        };
         self.batch.clear();
         std::mem::swap(&mut self.pending, &mut self.flushed);
         self.pending.clear();
         result?;
+        explained?;
         Ok(&self.decided)
+    }
+}
+
+impl Reasons {
+    fn forget(&mut self) {
+        self.explanations.clear();
+        self.reports.clear();
+    }
+
+    /// Explains the rounds of `batch`, whose reports it has.
+    fn explain(&mut self, fleet: &Fleet, batch: &Batch, decided: &Decisions) -> Result<(), ExplainError> {
+        let reports = std::mem::take(&mut self.reports);
+        self.forget();
+        let shape = |what, found, expected| ExplainError::Shape { what, found, expected };
+        if decided.len() != batch.len() {
+            return Err(shape("decisions", decided.len(), batch.len()));
+        }
+        let mut left = reports.as_slice();
+        for (i, entry) in batch.iter().enumerate() {
+            let model = fleet.model(entry.model).ok_or(shape("models", 0, 1))?;
+            let (reports, rest) = left.split_at_checked(model.replicas()).ok_or(shape(
+                "reports",
+                left.len(),
+                model.replicas(),
+            ))?;
+            left = rest;
+            let decided =
+                Decided { entry, reports, decision: decided.decision(i), honest: decided.honest(i) };
+            self.explanations.push(self.explainer.explain(model, &decided)?);
+        }
+        self.reports = reports;
+        self.reports.clear();
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use crate::honest::Honest;
 use crate::limits::{LN_LIKELIHOOD_FLOOR, TABLE_CELLS_MAX, TABLE_STEPS_MAX};
 use crate::observation::Observation;
+use crate::support::Support;
 use std::ops::Range;
 
 /// A message's chance `a` to reach the client in time.
@@ -96,6 +97,11 @@ impl Table {
             Some(cells) => row.copy_from_slice(cells),
             None => self.compute(i, row),
         }
+    }
+
+    /// Mean and standard deviation of the report when `X` is grid point `s`, where it is known.
+    pub(crate) fn moments(&self, support: &Support, s: usize) -> Option<(f64, f64)> {
+        self.honest.moments(support, s)
     }
 
     /// Bytes of the table's cells.

@@ -11,7 +11,7 @@ use crate::limits::HONEST_TIE;
 use crate::observation::Observation;
 use crate::spec::Objective;
 use marginal::Marginal;
-use quorums::{Criteria, Search, score_of};
+use quorums::{Criteria, Found, Search, score_of};
 
 /// Decides rounds one after the other and keeps its memory from round to round.
 #[derive(Debug, Default)]
@@ -56,6 +56,17 @@ impl Evidence {
         self.ln_prior.extend_from_slice(entry.ln_prior.unwrap_or(model.ln_prior()));
     }
 
+    /// Takes the replica at `position` in the model out of the set, if it is still there. As many of the others may be
+    /// faulty as before, but one of them at least is honest.
+    fn leave_out(&mut self, position: usize) {
+        let Some(i) = self.replicas.iter().position(|&p| p == position) else { return };
+        let points = self.points();
+        self.replicas.remove(i);
+        self.ln_faulty.remove(i);
+        self.ln_likelihood.drain(i * points..(i + 1) * points);
+        self.faults = self.faults.min(self.replicas.len().saturating_sub(1));
+    }
+
     /// Replicas that are left, n'.
     pub(crate) fn replicas(&self) -> usize {
         self.replicas.len()
@@ -79,20 +90,38 @@ impl Decider {
     /// Decides the round of `entry`, which fits `model`, and adds the decision to `decisions`.
     pub(crate) fn decide(&mut self, model: &CompiledModel, entry: &Entry<'_>, decisions: &mut Decisions) {
         self.evidence.collect(model, entry);
-        let decision = if self.evidence.quorum_size() == 0 {
-            None
-        } else {
-            self.decided(model, entry.objective.unwrap_or(model.objective()))
-        };
-        let decision = match decision {
-            Some(decision) => decision,
-            None => self.no_quorum(model),
-        };
+        let decision = self.of_evidence(model, entry, true);
         let keep = if entry.wants_marginal { self.marginal.ln_posterior() } else { &[] };
         decisions.push(decision, &self.honest, keep);
     }
 
-    fn decided(&mut self, model: &CompiledModel, objective: Objective) -> Option<Decision> {
+    /// The decision on the round of `entry` if the replica at `position` were not in the set; it has no region.
+    pub(crate) fn decide_without(
+        &mut self,
+        model: &CompiledModel,
+        entry: &Entry<'_>,
+        position: usize,
+    ) -> Decision {
+        self.evidence.collect(model, entry);
+        self.evidence.leave_out(position);
+        Decision { region: None, ..self.of_evidence(model, entry, false) }
+    }
+
+    fn of_evidence(&mut self, model: &CompiledModel, entry: &Entry<'_>, wants_region: bool) -> Decision {
+        let objective = entry.objective.unwrap_or(model.objective());
+        let possible = self.evidence.quorum_size() > 0;
+        match possible.then(|| self.decided(model, objective, wants_region)).flatten() {
+            Some(decision) => decision,
+            None => self.no_quorum(model),
+        }
+    }
+
+    fn decided(
+        &mut self,
+        model: &CompiledModel,
+        objective: Objective,
+        wants_region: bool,
+    ) -> Option<Decision> {
         let evidence = &self.evidence;
         if !self.marginal.run(evidence) {
             return None;
@@ -109,7 +138,11 @@ impl Decider {
             Objective::Evidence => Criteria::Evidence,
         };
         let most_honest = most_honest(self.marginal.honest(), evidence.quorum_size());
-        let found = self.search.run(evidence, criteria, most_honest);
+        let found = if wants_region || criteria != Criteria::None {
+            self.search.run(evidence, criteria, most_honest)
+        } else {
+            Found { quorum: None, hull: None, exhaustive: true }
+        };
         let chosen = if objective == Objective::Marginal { most_honest } else { found.quorum? };
         let ln_evidence = score_of(evidence, chosen, &mut self.reported);
         if objective == Objective::Marginal {

@@ -1,5 +1,6 @@
 //! `count`: the number of successes among the messages that arrived.
 
+use super::mixture_moments;
 use crate::arrivals::Arrivals;
 use crate::number::{Mass, Scaled};
 use crate::support::Support;
@@ -32,6 +33,12 @@ impl Count {
                 _ => f64::NEG_INFINITY,
             };
         }
+    }
+
+    /// Mean and variance of the report when `X` is grid point `s`; none where that is no number of messages.
+    pub(crate) fn moments(&self, s: usize) -> Option<(f64, f64)> {
+        let (x, width) = (self.whole(self.support.point(s))?, self.messages + 1);
+        mixture_moments((0..=x).map(|v| (self.table[v * width + x].exp(), v as f64, 0.0)))
     }
 
     /// `value` as a number of messages, where it is one.

@@ -14,6 +14,7 @@ pub(crate) use sum::Sum;
 pub(crate) use translated::Translated;
 
 use crate::dist::Distribution;
+use crate::support::Support;
 
 /// The honest model of one computation on one support.
 #[derive(Clone, Debug)]
@@ -43,6 +44,22 @@ impl Honest {
         }
     }
 
+    /// Mean and standard deviation of what an honest replica that has something to report reports when `X` is grid point
+    /// `s`; none for `min` and `max`, and where there is no finite one.
+    pub(crate) fn moments(&self, support: &Support, s: usize) -> Option<(f64, f64)> {
+        let (mean, variance) = match self {
+            Self::Translated(model) => {
+                let (away, variance) = model.moments()?;
+                (support.point(s) + away, variance)
+            }
+            Self::Count(model) => model.moments(s)?,
+            Self::Sum(model) => model.moments(s)?,
+            Self::Extreme(_) => return None,
+        };
+        let sd = variance.max(0.0).sqrt();
+        (mean.is_finite() && sd.is_finite()).then_some((mean, sd))
+    }
+
     /// Elementary steps that one cell of a row costs, for planning tables.
     pub(crate) fn steps_per_cell(&self) -> usize {
         match self {
@@ -62,6 +79,13 @@ pub(crate) enum Spread {
 }
 
 impl Spread {
+    pub(crate) fn variance(&self) -> f64 {
+        match self {
+            Self::Atom => 0.0,
+            Self::Normal(normal) => normal.variance(),
+        }
+    }
+
     /// Of the given variance (finite) around 0.
     pub(crate) fn of_variance(variance: f64) -> Self {
         Distribution::normal(0.0, variance.max(0.0).sqrt()).map_or(Self::Atom, Self::Normal)
@@ -83,3 +107,15 @@ impl Noise {
 
 /// Weights below this (natural log) cannot lift a sum above the floor of a log-likelihood.
 pub(crate) const LN_NEGLIGIBLE: f64 = crate::limits::LN_LIKELIHOOD_FLOOR - 100.0;
+
+/// Mean and variance of a mixture of components with a weight, a mean and a variance each; none where no component has
+/// weight.
+pub(crate) fn mixture_moments(parts: impl Iterator<Item = (f64, f64, f64)> + Clone) -> Option<(f64, f64)> {
+    let total: f64 = parts.clone().map(|(weight, _, _)| weight).sum();
+    if total <= 0.0 {
+        return None;
+    }
+    let mean = parts.clone().map(|(weight, mean, _)| weight * mean).sum::<f64>() / total;
+    let around = |(weight, centre, variance): (f64, f64, f64)| weight * (variance + (centre - mean).powi(2));
+    Some((mean, parts.map(around).sum::<f64>() / total))
+}

@@ -1,6 +1,6 @@
 //! `sum`: the sum of the readings that arrived.
 
-use super::{LN_NEGLIGIBLE, Noise, Spread};
+use super::{LN_NEGLIGIBLE, Noise, Spread, mixture_moments};
 use crate::arrivals::Arrivals;
 use crate::number::ln_sum_exp;
 use crate::support::Support;
@@ -46,6 +46,13 @@ impl Sum {
             let x = self.support.point(s);
             *cell = ln_sum_exp(self.components.iter().map(|c| self.term(c, i, x)));
         }
+    }
+
+    /// Mean and variance of the report when `X` is grid point `s`.
+    pub(crate) fn moments(&self, s: usize) -> Option<(f64, f64)> {
+        let x = self.support.point(s);
+        let part = |c: &Component| (c.ln_weight.exp(), c.share * x + self.bias, c.spread.variance());
+        mixture_moments(self.components.iter().map(part))
     }
 
     fn term(&self, component: &Component, i: i64, x: f64) -> f64 {

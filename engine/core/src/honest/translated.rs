@@ -1,6 +1,6 @@
 //! Computations whose report lies around the ideal output the same way wherever that is.
 
-use super::{LN_NEGLIGIBLE, Noise, Spread};
+use super::{LN_NEGLIGIBLE, Noise, Spread, mixture_moments};
 use crate::arrivals::Arrivals;
 use crate::dist::Distribution;
 use crate::number::ln_sum_exp;
@@ -73,6 +73,18 @@ impl Translated {
             [only] => self.term(only, d),
             many => ln_sum_exp(many.iter().map(|c| self.term(c, d))),
         }
+    }
+
+    /// Mean and variance of the report's distance from `X`.
+    pub(crate) fn moments(&self) -> Option<(f64, f64)> {
+        let part = |component: &Component| {
+            let (mean, variance) = match &component.shape {
+                Shape::Atom(_) => (component.mean, 0.0),
+                Shape::Spread(spread) => (component.mean + spread.mean(), spread.variance()),
+            };
+            (component.ln_weight.exp(), mean, variance)
+        };
+        mixture_moments(self.components.iter().map(part))
     }
 
     fn term(&self, component: &Component, d: i64) -> f64 {

@@ -1,0 +1,158 @@
+//! A replica's reason in plain words.
+
+use super::{Explanation, ReplicaReason};
+use crate::decision::Status;
+use crate::observation::Report;
+
+impl Explanation {
+    /// Why the replica at `position` is in the quorum, or is not, in one sentence that needs nothing else to be read but
+    /// the names of stream, round and replica. Empty for a position beyond the set.
+    #[must_use]
+    pub fn sentence(&self, position: usize) -> String {
+        let Some(reason) = self.replicas.get(position) else { return String::new() };
+        if reason.report == Report::Equivocated {
+            return "left out: it signed two different values for the round and is proven faulty, so it left the set and \
+                    took one fault with it; this decision is the one without it"
+                .to_owned();
+        }
+        let mut parts = vec![format!("{}: {}", self.place(reason), self.fit(reason))];
+        if let Some(p) = reason.honest {
+            parts.push(format!("P(honest) {}", probability(p)));
+        }
+        parts.push(self.without(reason));
+        parts.join("; ")
+    }
+
+    /// In or out; and out although nothing is wrong, for a quorum leaves f replicas out even when all are honest.
+    fn place(&self, reason: &ReplicaReason) -> String {
+        let size = self.replicas_left - self.faults_left.min(self.replicas_left);
+        let fits = reason.ln_likelihood > reason.ln_faulty;
+        match (self.decision.status, reason.in_quorum) {
+            (Status::NoQuorum, _) => "no quorum is possible".to_owned(),
+            (Status::Decided, true) => "in the quorum".to_owned(),
+            (Status::Decided, false) if fits => format!(
+                "left out although it fits (the quorum holds {size} of {}, and the others speak for themselves better)",
+                self.replicas_left
+            ),
+            (Status::Decided, false) => "left out".to_owned(),
+        }
+    }
+
+    /// What was seen, and how likely it is from an honest and from a faulty replica.
+    fn fit(&self, reason: &ReplicaReason) -> String {
+        let right = exact(self.decision.value);
+        let faulty = reason.ln_faulty.map_or_else(String::new, figure);
+        let Report::Value(value) = reason.report else {
+            let honest = reason.ln_likelihood.map_or(0.0, f64::exp);
+            return format!(
+                "no message came in time; an honest replica is silent with probability {}, a faulty one with {}",
+                probability(honest),
+                probability(self.silence)
+            );
+        };
+        let seen = match reason.expected {
+            Some((mean, sd)) if sd > 0.0 => {
+                let away = (value - mean) / sd;
+                let side = if away < 0.0 { "below" } else { "above" };
+                format!(
+                    "its value {} lies {} sd {side} what an honest replica reports when {right} is right ({} ± {})",
+                    exact(value),
+                    figure(away.abs()),
+                    figure(mean),
+                    figure(sd)
+                )
+            }
+            _ => format!("its value {} stands against {right}", exact(value)),
+        };
+        match (reason.ln_likelihood, reason.best_fit) {
+            (Some(ln), _) => {
+                format!("{seen}, log-likelihood {} there; a faulty replica's would be {faulty}", figure(ln))
+            }
+            (None, Some((at, ln))) => format!(
+                "{seen}, which is impossible for an honest one (it would fit best at {}, log-likelihood {}); a faulty \
+                 replica's log-likelihood would be {faulty}",
+                exact(at),
+                figure(ln)
+            ),
+            (None, None) => format!("{seen}, and no honest replica reports it whatever value is right"),
+        }
+    }
+
+    fn without(&self, reason: &ReplicaReason) -> String {
+        let (now, then) = (&self.decision, &reason.without);
+        let value = exact(then.value);
+        match (now.status, then.status) {
+            (Status::NoQuorum, Status::NoQuorum) => "without it there would be none either".to_owned(),
+            (Status::NoQuorum, Status::Decided) => {
+                format!(
+                    "without it the decision would be {value} with confidence {}",
+                    probability(then.confidence)
+                )
+            }
+            (Status::Decided, Status::NoQuorum) => "without it there would be no quorum".to_owned(),
+            (Status::Decided, Status::Decided) => {
+                let (was, now_confidence) = (probability(then.confidence), probability(now.confidence));
+                if then.value != now.value {
+                    format!(
+                        "without it the decision would be {value} with confidence {was}, not {} with {now_confidence}",
+                        exact(now.value)
+                    )
+                } else if was == now_confidence {
+                    format!("without it the decision would be the same, {value} with confidence {was}")
+                } else {
+                    format!(
+                        "without it the decision would be {value} too, with confidence {was} instead of {now_confidence}"
+                    )
+                }
+            }
+        }
+    }
+}
+
+/// The shortest decimal that reads back as the same float64.
+fn exact(value: f64) -> String {
+    let text = format!("{value:?}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+/// About three significant digits.
+fn figure(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-3..1e6).contains(&size) {
+        return format!("{value:.2e}");
+    }
+    let digits = if size == 0.0 { 0 } else { (2 - size.log10().floor() as i32).max(0) as usize };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+/// A probability that is not certain is never shown as 1.
+fn probability(p: f64) -> String {
+    if p > 0.999 && p < 1.0 { format!("1 − {}", figure(1.0 - p)) } else { figure(p) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_short_and_keep_their_size() {
+        let cases = [
+            (0.0, "0"),
+            (50.0, "50"),
+            (-2.345_67, "-2.35"),
+            (123_456.7, "123457"),
+            (0.012_345, "0.0123"),
+            (1e-90, "1.00e-90"),
+            (-2.5e8, "-2.50e8"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(figure(value), text);
+        }
+        assert_eq!(probability(1.0), "1");
+        assert_eq!(probability(1.0 - 1e-7), "1 − 1.00e-7");
+        assert_eq!(exact(50.0), "50");
+        assert_eq!(exact(0.1), "0.1");
+        assert_eq!(exact(1e300), "1e300");
+    }
+}

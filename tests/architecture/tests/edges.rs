@@ -12,6 +12,18 @@ const EDGES: &[(&str, &[&str])] = &[
     ("centauri-uring", &[]),
     ("centauri-roles", &["centauri-engine", "centauri-wire"]),
     ("centauri", &["centauri-engine", "centauri-files", "centauri-wire", "centauri-roles", "centauri-uring"]),
+    (
+        "centauri-bench",
+        &[
+            "centauri-engine",
+            "centauri-files",
+            "centauri-fit",
+            "centauri-wire",
+            "centauri-roles",
+            "centauri-uring",
+            "centauri",
+        ],
+    ),
     ("centauri-architecture-tests", &[]),
     ("centauri-integration-tests", &[]),
     ("centauri-benches", &[]),

@@ -1,0 +1,15 @@
+//! The harness that finds out what Centauri is worth: fleets with known truth, liars, rival estimators, measures, and
+//! reports of the results.
+//!
+//! One seed gives one result: every cell draws its rounds from a generator of its own, so that neither the number of threads
+//! nor the choice of cells changes a number.
+#![forbid(unsafe_code)]
+
+pub mod accuracy;
+pub mod attack;
+pub mod compare;
+pub mod estimator;
+pub mod fleet;
+pub mod measure;
+pub mod report;
+pub mod result;

@@ -61,6 +61,9 @@ pub struct Fitted {
     /// Akaike's criterion of the samples that were kept: `2k − 2 Σ w·ln f(x)`, `w` the share kept of a sample's bin.
     /// Families that keep different samples cannot be compared by it; see [`Alternative::criterion`].
     pub aic: f64,
+    /// The robust deviance of the whole sample, with `ln n` for each parameter: see [`Alternative::criterion`]; 0 for a
+    /// histogram.
+    pub criterion: f64,
     /// Where the family was picked: all that were tried, the best first.
     pub alternatives: Vec<Alternative>,
 }
@@ -290,6 +293,7 @@ impl Sample {
             trimmed: own.trimmed,
             ks: own.ks,
             aic: own.aic,
+            criterion: own.criterion,
             alternatives,
         }
     }
@@ -400,6 +404,7 @@ impl Sample {
             trimmed: 0,
             ks,
             aic: -2.0 * ln_likelihood,
+            criterion: 0.0,
             alternatives: Vec::new(),
         })
     }

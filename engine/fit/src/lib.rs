@@ -3,6 +3,8 @@
 //! [`fit_distribution`] fits one family, or picks one, to a sample of which up to a given fraction may be an
 //! adversary's, anywhere.
 //!
+//! [`fit_model`] fills in what a model leaves out, from rounds in which up to `faults` replicas lie.
+//!
 //! The crate has no I/O, no clock and no randomness: equal inputs give equal fits.
 #![forbid(unsafe_code)]
 
@@ -11,6 +13,7 @@ mod distribution;
 mod error;
 mod family;
 mod minimise;
+mod model;
 mod objective;
 mod starts;
 mod uncertainty;
@@ -18,3 +21,7 @@ mod uncertainty;
 pub use distribution::{Alternative, CONTAMINATION_DEFAULT, FitOptions, Fitted, fit_distribution};
 pub use error::FitError;
 pub use family::FamilyName;
+pub use model::{
+    Calibration, Coverage, FittedModel, History, LEVELS, Missing, ModelFitError, ModelOptions, ReplicaReport,
+    Round, StreamReport, Template, coverage, fit_model,
+};

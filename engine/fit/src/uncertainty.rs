@@ -2,16 +2,21 @@
 
 use crate::bins::Bins;
 use crate::family::{FamilyName, Frame, decode, parameters};
-use crate::objective::{Objective, excess};
+use crate::objective::{LAMBDA, Objective};
+use centauri_engine::Distribution;
 
 /// Step of the numerical derivatives, in free numbers: a percent of a scale.
 const STEP: f64 = 1e-2;
+/// Standard deviations of a count beyond which its excess is not put down to chance.
+const BY_CHANCE: f64 = 3.0;
 
-/// Standard errors by the sandwich `H⁻¹·V·H⁻¹` of the minimised `Σ ρ`: `H` its Hessian, and
-/// `V = Σ o·(∂ ln e/∂θ)²` over the bins that are not in excess, the variance of its gradient when the bins' counts are Poisson.
-/// The share of honest samples is a parameter like the others where it is below 1. Carried over to the parameters
-/// by name through their derivatives. `None` where the Hessian is singular (a parameter at its bound, or one that the
-/// sample does not determine).
+/// Standard errors by the sandwich `H⁻¹·V·H⁻¹` of the minimised `Σ ρ`.
+///
+/// By chance a bin of `e` expected samples holds `e + √e·z`, `z` normal, of which `ρ` looks at `min(z, c)`, `c = λ·√e`.
+/// So with `s = ∂ ln e/∂θ` a bin adds `s·sᵀ·e·(Φ(c) − λ·(1 − Φ(c)))` to the Hessian `H` and `s·sᵀ·e·Var min(z, c)` to the
+/// variance `V` of the gradient; a bin of which more is in excess than chance makes adds `−λ·e·s·sᵀ` to `H` alone.
+/// The share of honest samples is a parameter like the others where it is not at its bound. Carried over to the parameters
+/// by name through their derivatives. `None` where `H` is singular: the sample does not determine a parameter.
 pub(crate) fn standard_errors(
     family: FamilyName,
     objective: &Objective<'_>,
@@ -32,8 +37,7 @@ pub(crate) fn standard_errors(
         masses.iter_mut().for_each(|mass| *mass *= honest);
         Some(masses)
     };
-    let hessian = hessian(&at, |at| expected(at).map(|e| objective.deviance(&e, 1.0)))?;
-    let variance = gradient_variance(objective.bins, &at, expected)?;
+    let (hessian, variance) = curvature_and_variance(objective.bins, &at, expected)?;
     let inverse = inverse(hessian)?;
     let covariance = product(&product(&inverse, &variance), &inverse);
     by_name(family, frame, free, &covariance)
@@ -51,40 +55,42 @@ fn moved(at: &[f64], moves: &[(usize, f64)]) -> Vec<f64> {
     at
 }
 
-fn hessian(at: &[f64], f: impl Fn(&[f64]) -> Option<f64>) -> Option<Matrix> {
-    let axes = 0..at.len();
-    let cell = |i: usize, j: usize| {
-        let corner = |a: f64, b: f64| f(&moved(at, &[(i, a * STEP), (j, b * STEP)]));
-        Some(
-            (corner(1.0, 1.0)? - corner(1.0, -1.0)? - corner(-1.0, 1.0)? + corner(-1.0, -1.0)?)
-                / (4.0 * STEP * STEP),
-        )
-    };
-    axes.clone().map(|i| axes.clone().map(|j| cell(i, j)).collect()).collect()
+/// What a bin adds to `H` and to `V`, in units of `s·sᵀ`.
+fn weights(o: f64, e: f64, unit: &Distribution) -> (f64, f64) {
+    if o > (1.0 + LAMBDA) * e + BY_CHANCE * e.sqrt() {
+        return (-LAMBDA * e, 0.0);
+    }
+    let c = LAMBDA * e.sqrt();
+    let (below, above, density) = (unit.cdf(c), unit.sf(c), unit.ln_density(c).exp());
+    let mean = c * above - density;
+    let square = below - c * density + c * c * above;
+    (e * (below - LAMBDA * above), e * (square - mean * mean))
 }
 
-fn gradient_variance(
+fn curvature_and_variance(
     bins: &Bins,
     at: &[f64],
     expected: impl Fn(&[f64]) -> Option<Vec<f64>>,
-) -> Option<Matrix> {
+) -> Option<(Matrix, Matrix)> {
+    let unit = Distribution::normal(0.0, 1.0).ok()?;
     let here = expected(at)?;
+    let cells: Vec<(f64, f64)> = bins.counts.iter().zip(&here).map(|(&o, &e)| weights(o, e, &unit)).collect();
     let slopes: Option<Matrix> = (0..at.len())
         .map(|axis| {
             let (up, down) =
                 (expected(&moved(at, &[(axis, STEP)]))?, expected(&moved(at, &[(axis, -STEP)]))?);
-            Some(up.iter().zip(&down).map(|(u, d)| (u - d) / (2.0 * STEP)).collect())
+            let slope =
+                |((u, d), e): ((&f64, &f64), &f64)| if *e > 1e-9 { (u - d) / (2.0 * STEP * e) } else { 0.0 };
+            Some(up.iter().zip(&down).zip(&here).map(slope).collect())
         })
         .collect();
     let slopes = slopes?;
-    let entry = |a: &[f64], b: &[f64]| -> f64 {
-        let cells = a.iter().zip(b).zip(here.iter().zip(&bins.counts));
-        cells
-            .filter(|(_, (e, o))| !excess(**o, **e) && **e > 0.0)
-            .map(|((a, b), (e, o))| o * a * b / (e * e))
-            .sum()
+    let sum = |of: fn(&(f64, f64)) -> f64| -> Matrix {
+        let entry =
+            |a: &[f64], b: &[f64]| a.iter().zip(b).zip(&cells).map(|((a, b), cell)| a * b * of(cell)).sum();
+        slopes.iter().map(|a| slopes.iter().map(|b| entry(a, b)).collect()).collect()
     };
-    Some(slopes.iter().map(|a| slopes.iter().map(|b| entry(a, b)).collect()).collect())
+    Some((sum(|cell| cell.0), sum(|cell| cell.1)))
 }
 
 fn product(a: &Matrix, b: &Matrix) -> Matrix {

@@ -29,6 +29,24 @@ pub enum FileError {
         /// What was found and what was expected.
         problem: String,
     },
+    /// A row of a columnar readings file or batch that is malformed or names what the model doesn't know.
+    #[error("{file}: row {row}: {problem}")]
+    Record {
+        /// The file, as it was named.
+        file: String,
+        /// The row, counted from 0 through the whole file.
+        row: u64,
+        /// What was found and what was expected.
+        problem: String,
+    },
+    /// A columnar readings file or batch that cannot be understood, or has other columns than expected.
+    #[error("{file}: {problem}")]
+    Columns {
+        /// The file, as it was named.
+        file: String,
+        /// What was found and what was expected.
+        problem: String,
+    },
     /// The operating system refused.
     #[error("{file}: {action}: {source}")]
     Io {
@@ -62,7 +80,7 @@ impl FileError {
         match self {
             Self::Model { line, .. } => *line,
             Self::Row { line, .. } => Some(*line),
-            Self::Io { .. } | Self::Format { .. } => None,
+            Self::Record { .. } | Self::Columns { .. } | Self::Io { .. } | Self::Format { .. } => None,
         }
     }
 }

@@ -11,10 +11,12 @@ pub enum Format {
     Csv,
     /// One JSON object on each line.
     JsonLines,
+    /// Apache Parquet.
+    Parquet,
 }
 
 impl Format {
-    /// The format that the file's extension tells: `csv`, or `jsonl` (also `ndjson`), in either case.
+    /// The format that the file's extension tells: `csv`, `jsonl` (also `ndjson`) or `parquet`, in either case.
     ///
     /// # Errors
     /// [`FileError::Format`] for another extension or none.
@@ -23,15 +25,13 @@ impl Format {
         match extension.as_deref() {
             Some("csv") => Ok(Self::Csv),
             Some("jsonl" | "ndjson") => Ok(Self::JsonLines),
-            Some("parquet") => {
-                Err(unknown(path, "Parquet is not supported yet, expected .csv or .jsonl".to_owned()))
-            }
+            Some("parquet") => Ok(Self::Parquet),
             Some(other) => Err(unknown(
                 path,
-                format!("found the extension .{other}, expected .csv or .jsonl")
+                format!("found the extension .{other}, expected .csv, .jsonl or .parquet")
                     .replace(char::is_control, "?"),
             )),
-            None => Err(unknown(path, "found no extension, expected .csv or .jsonl".to_owned())),
+            None => Err(unknown(path, "found no extension, expected .csv, .jsonl or .parquet".to_owned())),
         }
     }
 
@@ -41,6 +41,7 @@ impl Format {
         match self {
             Self::Csv => "csv",
             Self::JsonLines => "jsonl",
+            Self::Parquet => "parquet",
         }
     }
 }
@@ -60,10 +61,11 @@ mod tests {
             ("dir.x/A.CSV", Ok(Format::Csv)),
             ("a.jsonl", Ok(Format::JsonLines)),
             ("a.ndjson", Ok(Format::JsonLines)),
-            ("a.json", Err("a.json: found the extension .json, expected .csv or .jsonl")),
-            ("a.parquet", Err("a.parquet: Parquet is not supported yet, expected .csv or .jsonl")),
-            ("-", Err("-: found no extension, expected .csv or .jsonl")),
-            (".csv", Err(".csv: found no extension, expected .csv or .jsonl")),
+            ("a.json", Err("a.json: found the extension .json, expected .csv, .jsonl or .parquet")),
+            ("a.parquet", Ok(Format::Parquet)),
+            ("a.Parquet", Ok(Format::Parquet)),
+            ("-", Err("-: found no extension, expected .csv, .jsonl or .parquet")),
+            (".csv", Err(".csv: found no extension, expected .csv, .jsonl or .parquet")),
         ] {
             let found = Format::from_path(Path::new(name)).map_err(|e| e.to_string());
             assert_eq!(found, expected.map_err(str::to_owned));

@@ -3,9 +3,10 @@
 //! - A **model file** (TOML) becomes a [`centauri_engine::ModelSet`] with [`parse_model`], and one is written with
 //!   [`write_model`]. What the engine alone can judge, it judges when the model is compiled; [`locate`] gives such a
 //!   judgement its file and line.
-//! - **Readings** (CSV or JSON Lines) are read row by row with [`Readings`], against the names in a [`Directory`],
-//!   and put together to rounds with [`collect_rounds`].
+//! - **Readings** (CSV, JSON Lines or Parquet) are read row by row with [`Readings`], against the names in a [`Directory`],
+//!   and put together to rounds with [`collect_rounds`], on a disk where memory is short ([`Spill`]).
 //! - **Decisions** are written with a [`DecisionWriter`]; [`AtomicFile`] keeps half a file from being left behind.
+//! - A [`BatchEvaluator`] decides Arrow record batches, in memory.
 //!
 //! Every error is one line that says where, what was found and what was expected.
 //!
@@ -36,6 +37,7 @@
 #![forbid(unsafe_code)]
 
 mod atomic;
+mod columnar;
 mod decisions;
 mod error;
 mod format;
@@ -45,6 +47,7 @@ mod names;
 mod readings;
 
 pub use atomic::AtomicFile;
+pub use columnar::{BatchError, BatchEvaluator, UNPROVEN_ROWS_KEY, decisions_schema, readings_schema};
 pub use decisions::{DecisionRecord, DecisionWriter};
 pub use error::FileError;
 pub use format::Format;
@@ -52,5 +55,6 @@ pub use model::{
     distribution_to_toml, locate, parse_distribution, parse_model, read_model, read_model_text, write_model,
 };
 pub use readings::{
-    Directory, Reading, ReadingRecord, ReadingWriter, Readings, Round, RoundCollector, Rounds, collect_rounds,
+    Directory, Reading, ReadingRecord, ReadingWriter, Readings, Round, RoundCollector, Rounds, Spill,
+    collect_rounds,
 };

@@ -2,6 +2,7 @@
 
 pub(crate) mod text;
 
+use crate::columnar::DecisionSink;
 use crate::format::Format;
 use centauri_engine::Decision;
 use std::io::{self, Write};
@@ -30,8 +31,10 @@ pub struct DecisionRecord<'a> {
 /// In JSON Lines `quorum` is a list of names, `honest` an object in the model's order, and what is absent is null; the
 /// key `exhaustive` is there, and false, only where the search for the quorum could not prove its result. In CSV
 /// `quorum` is names joined by `;` and `honest` `name=p` joined by `;`; what is absent is empty. Names are not escaped
-/// there: a name may itself hold `;` or `=`, and who has such names reads JSON Lines. Every number reads back as the same
-/// float64.
+/// there: a name may itself hold `;` or `=`, and who has such names reads another format. Every number reads back as the same
+/// float64. Parquet has the columns of [`decisions_schema`](crate::decisions_schema), in row groups that are held in
+/// memory until they are whole, and tells in its metadata ([`UNPROVEN_ROWS_KEY`](crate::UNPROVEN_ROWS_KEY)) what
+/// `exhaustive` tells in JSON.
 ///
 /// ```
 /// use centauri_engine::{Decision, Quorum, Status};
@@ -60,6 +63,8 @@ pub struct DecisionWriter<W> {
     out: W,
     row: Vec<u8>,
     cell: String,
+    /// Where rows of Parquet go, once there is one.
+    columns: Option<Box<DecisionSink>>,
     begun: bool,
 }
 
@@ -67,7 +72,7 @@ impl<W: Write> DecisionWriter<W> {
     /// Writes to `out`, in many small pieces: it should have a buffer, as [`AtomicFile`](crate::AtomicFile) has.
     #[must_use]
     pub fn new(format: Format, out: W) -> Self {
-        Self { format, out, row: Vec::new(), cell: String::new(), begun: false }
+        Self { format, out, row: Vec::new(), cell: String::new(), columns: None, begun: false }
     }
 
     /// What is written to, for flushing it between decisions. Writing to it yourself breaks rows.
@@ -86,23 +91,32 @@ impl<W: Write> DecisionWriter<W> {
         match self.format {
             Format::Csv => csv_row(&mut self.row, &mut self.cell, record)?,
             Format::JsonLines => json_row(&mut self.row, record)?,
+            Format::Parquet => {
+                return self.columns.as_mut().map_or(Ok(()), |columns| columns.push(record, &mut self.out));
+            }
         }
         self.out.write_all(&self.row)
     }
 
-    /// Writes what is left (the header where there was no decision), flushes `out` and gives it back.
+    /// Writes what is left (the header where there was no decision, the footer of Parquet), flushes `out` and gives it back.
     ///
     /// # Errors
     /// What `out` says.
     pub fn finish(mut self) -> io::Result<W> {
         self.begin()?;
+        if let Some(columns) = self.columns {
+            columns.finish(&mut self.out)?;
+        }
         self.out.flush()?;
         Ok(self.out)
     }
 
     fn begin(&mut self) -> io::Result<()> {
-        if !self.begun && self.format == Format::Csv {
-            writeln!(self.out, "{HEADER}")?;
+        match self.format {
+            _ if self.begun => {}
+            Format::Csv => writeln!(self.out, "{HEADER}")?,
+            Format::JsonLines => {}
+            Format::Parquet => self.columns = Some(Box::new(DecisionSink::new()?)),
         }
         self.begun = true;
         Ok(())
@@ -124,7 +138,7 @@ fn check(record: &DecisionRecord<'_>) -> io::Result<()> {
     }
 }
 
-fn quorum<'a>(record: &DecisionRecord<'a>) -> impl Iterator<Item = &'a str> {
+pub(crate) fn quorum<'a>(record: &DecisionRecord<'a>) -> impl Iterator<Item = &'a str> {
     let names = record.replicas;
     record.decision.quorum.positions().filter_map(move |position| names.get(position)).map(String::as_str)
 }
@@ -203,7 +217,7 @@ fn csv_row(row: &mut Vec<u8>, cell: &mut String, record: &DecisionRecord<'_>) ->
     Ok(())
 }
 
-fn numbers(decision: &Decision) -> [(&'static str, f64); 6] {
+pub(crate) fn numbers(decision: &Decision) -> [(&'static str, f64); 6] {
     [
         ("value", decision.value),
         ("confidence", decision.confidence),
@@ -214,7 +228,7 @@ fn numbers(decision: &Decision) -> [(&'static str, f64); 6] {
     ]
 }
 
-fn optional(decision: &Decision) -> [(&'static str, Option<f64>); 3] {
+pub(crate) fn optional(decision: &Decision) -> [(&'static str, Option<f64>); 3] {
     [
         ("log_evidence", decision.log_evidence),
         ("region_low", decision.region.map(|region| region.low)),

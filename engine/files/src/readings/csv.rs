@@ -29,6 +29,10 @@ impl<R: Read> CsvRows<R> {
         Ok(Self { lines, cells, places })
     }
 
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.lines.bytes_read()
+    }
+
     pub(super) fn read(&mut self) -> Result<Option<RawRow<'_>>, RowError> {
         let Some(line) = self.lines.advance()? else { return Ok(None) };
         let text = self.lines.text();

@@ -35,6 +35,10 @@ impl<R: Read> JsonRows<R> {
         Self { lines: Lines::new(input), names: Names::default() }
     }
 
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.lines.bytes_read()
+    }
+
     pub(super) fn read(&mut self) -> Result<Option<RawRow<'_>>, RowError> {
         match self.lines.advance()? {
             Some(line) => parse(self.lines.text().trim_ascii(), line, &mut self.names).map(Some),

@@ -9,11 +9,12 @@ pub(super) struct Lines<R> {
     input: BufReader<R>,
     text: Vec<u8>,
     number: u64,
+    bytes: u64,
 }
 
 impl<R: Read> Lines<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input: BufReader::with_capacity(BUFFER_BYTES, input), text: Vec::new(), number: 0 }
+        Self { input: BufReader::with_capacity(BUFFER_BYTES, input), text: Vec::new(), number: 0, bytes: 0 }
     }
 
     /// Goes to the next line that is not blank and tells its number, counted from 1; `None` after the last one.
@@ -24,6 +25,7 @@ impl<R: Read> Lines<R> {
             let most = ROW_BYTES_MAX as u64 + 1;
             let count =
                 self.input.by_ref().take(most).read_until(b'\n', &mut self.text).map_err(RowError::Io)?;
+            self.bytes += count as u64;
             if count == 0 {
                 return Ok(None);
             }
@@ -37,6 +39,11 @@ impl<R: Read> Lines<R> {
                 return Ok(Some(self.number));
             }
         }
+    }
+
+    /// How many bytes the lines so far have.
+    pub(super) fn bytes_read(&self) -> u64 {
+        self.bytes
     }
 
     /// The current line without its end (`\n` or `\r\n`) and without the file's byte-order mark.

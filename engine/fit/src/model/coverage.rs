@@ -7,14 +7,12 @@ use centauri_engine::{Fleet, ModelSet, Objective, PriorSpec, ScalarBackend, Sess
 /// The levels at which coverage is told.
 pub const LEVELS: [f64; 3] = [0.5, 0.8, 0.95];
 /// Rounds that are looked at, in blocks that are spread over the history.
-const ROUNDS: usize = 360;
+const ROUNDS: usize = 480;
 /// Rounds of a block.
 const BLOCK: usize = 40;
-/// Weight of covering too seldom.
-const BELOW: f64 = 1.5;
 /// Factors that are tried first, evenly in logarithms.
-const FACTORS: usize = 6;
-const LN_FACTOR: (f64, f64) = (-1.6, 2.2);
+const FACTORS: usize = 8;
+const LN_FACTOR: (f64, f64) = (-2.4, 2.2);
 
 /// Shares of rounds whose credible interval holds the mean of the replicas' reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -26,15 +24,6 @@ pub struct Coverage {
 }
 
 impl Coverage {
-    /// The largest distance of a share from its level, a share below counting for more: what comes after the
-    /// history is harder than the history.
-    fn loss(&self) -> f64 {
-        let distance = |(share, level): (&f64, f64)| {
-            if *share < level { BELOW * (level - share) } else { share - level }
-        };
-        self.at.iter().zip(LEVELS).map(distance).fold(0.0, f64::max)
-    }
-
     /// The largest distance of a share from its level.
     #[must_use]
     pub fn worst(&self) -> f64 {
@@ -146,7 +135,7 @@ pub(super) fn calibrate(
         if let Some(noises) = candidates.get(candidate) {
             apply(spec, noises, factor * ln.exp());
             let found = over(set, spec, &blocks)?;
-            if best.as_ref().is_none_or(|(known, ..)| found.loss() < known.loss()) {
+            if best.as_ref().is_none_or(|(known, ..)| found.worst() < known.worst()) {
                 *best = Some((found, candidate, ln));
             }
         }

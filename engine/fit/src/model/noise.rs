@@ -116,18 +116,17 @@ fn settled(mut noises: Vec<Noise>) -> Vec<Noise> {
     noises
 }
 
-/// Noises of one width and one shape around each replica's own location: a normal, a Laplace and two heavy-tailed
-/// ones, as wide as the noise in the middle.
+/// Noises of one width and one shape around each replica's own location: a normal, a Laplace and a heavy-tailed
+/// one, as wide as the noise in the middle.
 pub(super) fn pooled(noises: &[Noise]) -> Vec<Vec<Noise>> {
     let mut widths: Vec<f64> = noises.iter().map(Noise::width).collect();
     widths.sort_unstable_by(f64::total_cmp);
     let width = crate::bins::quantile(&widths, 0.5);
     let location = |noise: &Noise| noise.scaled(1.0).map_or(0.0, |noise| noise.median());
-    let shapes: [fn(f64, f64) -> Family; 4] = [
+    let shapes: [fn(f64, f64) -> Family; 3] = [
         |mean, width| Family::Normal { mean, sd: width },
         |mean, width| Family::Laplace { mean, scale: width * 0.871 },
         |mean, width| Family::StudentT { df: 3.0, mean, scale: width * 0.835 },
-        |mean, width| Family::StudentT { df: 1.5, mean, scale: width * 0.676 },
     ];
     let of = |shape: &fn(f64, f64) -> Family| {
         noises.iter().map(|noise| Noise { family: shape(location(noise), width) }).collect()

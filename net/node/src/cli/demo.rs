@@ -110,7 +110,13 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let (mut out, mut notes) = (std::io::stdout().lock(), std::io::stderr());
     let colour = out.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let form = if arguments.json { Form::JsonLines } else { Form::Text { colour } };
-    demo::run(&options, form, &mut out as &mut dyn Write, &mut notes, &stop)?;
+    let mut run = || demo::run(&options, form, &mut out as &mut dyn Write, &mut notes, &stop);
+    // This thread's news (sockets opened) are no part of the show; warnings of the nodes' threads are.
+    if std::env::var_os("RUST_LOG").is_some() {
+        run()?;
+    } else {
+        tracing::subscriber::with_default(tracing::subscriber::NoSubscriber::default(), run)?;
+    }
     Ok(())
 }
 

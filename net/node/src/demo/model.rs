@@ -20,6 +20,8 @@ pub(super) const READING: &str = "reading";
 const POINTS: usize = 1_001;
 /// No network is taken to be better than this: a model that is sure that nothing is lost cannot bear that something was.
 const LOSS_MIN: f64 = 0.005;
+/// The noise of a replica, as a share of what a missing reading does to the mean.
+const NOISE_SHARE: f64 = 0.05;
 /// A lost message is one that comes after eleven days.
 const NEVER_SECONDS: f64 = 1e6;
 
@@ -68,6 +70,11 @@ fn build(
     output.arrival = Some(UPLINK.into());
     output.deadline = Some(deadlines.replica.as_secs_f64());
     output.source = Some(READING.into());
+    // Two replicas that miss the same reading agree to the last bit, though neither is complete: exact agreement is to
+    // count for much, but not for everything.
+    let messages = schedule.messages.len().max(2) as f64;
+    let one_missing = scales.spread * (1.0 / (messages - 1.0) - 1.0 / messages).sqrt();
+    output.noise = Some(Distribution::normal(0.0, NOISE_SHARE * one_missing)?.into());
     let step = Distribution::student_t(scales.step_df, 0.0, scales.step.max(width / 2.0))?;
     let link = Link::Latency {
         arrival: DOWNLINK.into(),

@@ -185,7 +185,7 @@ fn scales(table: &Table, means: &[Option<f64>]) -> Option<Scales> {
     let step = positive(median(&mut moves)).unwrap_or(least);
     let spread = positive(median(&mut deviations)).unwrap_or((high - low).max(least));
     let margin = ((high - low) / 4.0).max(4.0 * step).max(least);
-    Some(Scales { low: low - margin, high: high + margin, spread, step, step_df: 1.5 })
+    Some(Scales { low: low - margin, high: high + margin, spread, step, step_df: 2.5 })
 }
 
 /// Standard deviation of a row's readings; `None` for fewer than two.

@@ -95,11 +95,11 @@ mod room {
     pub(super) const START: f64 = 20.0;
     /// Of what is off the start, this share is left a window later.
     pub(super) const RETURN: f64 = 0.98;
-    pub(super) const WANDER: f64 = 0.2;
+    pub(super) const WANDER: f64 = 0.03;
     /// Standard deviation of the sensors' constant errors, and of a reading's own.
-    pub(super) const BIAS: f64 = 0.8;
-    pub(super) const NOISE: f64 = 0.6;
-    pub(super) const RANGE: f64 = 10.0;
+    pub(super) const BIAS: f64 = 1.0;
+    pub(super) const NOISE: f64 = 0.05;
+    pub(super) const RANGE: f64 = 6.0;
 }
 
 /// Readings of five thermometers for so long, the same for each seed.
@@ -134,7 +134,7 @@ pub(super) fn generate(duration: Duration, seed: u64) -> Result<Schedule, DemoEr
         low: room::START - room::RANGE,
         high: room::START + room::RANGE,
         spread: room::BIAS.hypot(room::NOISE),
-        step: 0.3,
+        step: 0.03,
         step_df: 4.0,
     };
     Ok(Schedule { window_ns, sources, messages, truth, scales, speed: None })

@@ -55,7 +55,7 @@ impl Summary<'_> {
         line("monitor", self.monitor());
         line(
             "seed",
-            format!("{} (--seed {0} gives the same readings and the same faults)", self.options.seed),
+            format!("{} (--seed {0} gives the same readings and the same liars)", self.options.seed),
         );
         text
     }
@@ -150,10 +150,12 @@ impl Summary<'_> {
         let honest = self.score.standings.iter().enumerate().filter(|(at, _)| !named.contains(at));
         let least = honest.map(|(_, standing)| standing.honest()).reduce(f64::min);
         if let Some(least) = least {
+            let few = REPORTED_MIN * 100.0;
             lines.push(format!(
-                "(named: honest with probability below {HONEST_MIN} on average, or heard in less than {:.0} % \
-                 of the rounds; least of the others: {least:.2})",
-                REPORTED_MIN * 100.0
+                "(named is who is honest with probability below {HONEST_MIN} on average, or was"
+            ));
+            lines.push(format!(
+                "heard in less than {few:.0} % of the rounds; least of the others: {least:.2})"
             ));
         }
         lines
@@ -208,7 +210,7 @@ impl Summary<'_> {
         let kernel = std::iter::once((by_kernel, "by the kernel, for want of room".to_owned()));
         let all = late.chain(rejected).chain(kernel).filter(|(count, _)| *count > 0);
         let all: Vec<String> = all.map(|(count, why)| format!("{count} {why}")).collect();
-        if all.is_empty() { "nothing".to_owned() } else { all.join(", ") }
+        if all.is_empty() { "nothing".to_owned() } else { all.join(",\n              ") }
     }
 
     fn monitor(&self) -> String {
@@ -216,7 +218,7 @@ impl Summary<'_> {
         let values = self.count(Some(NodeRole::Monitor), "values_kept");
         let installed = self.count(Some(NodeRole::Engine), "fleets_installed");
         format!(
-            "{published} distributions published from {values} samples; the model was compiled anew {installed} times"
+            "{published} distributions published from {values} samples; {installed} times a new model was installed"
         )
     }
 }

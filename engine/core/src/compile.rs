@@ -144,10 +144,14 @@ impl CompiledModel {
 }
 
 /// Resolves names of distributions.
-struct Lookup<'a>(&'a BTreeMap<String, Distribution>);
+pub(crate) struct Lookup<'a>(pub(crate) &'a BTreeMap<String, Distribution>);
 
 impl<'a> Lookup<'a> {
-    fn get(&self, key: &str, reference: &'a DistributionRef) -> Result<&'a Distribution, ModelError> {
+    pub(crate) fn get(
+        &self,
+        key: &str,
+        reference: &'a DistributionRef,
+    ) -> Result<&'a Distribution, ModelError> {
         match reference {
             DistributionRef::Inline(distribution) => Ok(distribution),
             DistributionRef::Named(name) => self.0.get(name).ok_or_else(|| {
@@ -159,7 +163,7 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    fn optional(
+    pub(crate) fn optional(
         &self,
         key: &str,
         reference: Option<&'a DistributionRef>,
@@ -235,11 +239,11 @@ fn tables(spec: &StreamSpec, lookup: &Lookup<'_>) -> Result<(Vec<Table>, Vec<u8>
     Ok((tables, table_of))
 }
 
-fn own_key(replica: &str, what: &str, own: bool, common: &str) -> String {
+pub(crate) fn own_key(replica: &str, what: &str, own: bool, common: &str) -> String {
     if own { format!("replica.{replica}.{what}") } else { common.to_owned() }
 }
 
-fn arrivals(output: &OutputSpec, lookup: &Lookup<'_>) -> Result<Arrivals, ModelError> {
+pub(crate) fn arrivals(output: &OutputSpec, lookup: &Lookup<'_>) -> Result<Arrivals, ModelError> {
     if output.computation == Computation::Identity {
         return Ok(Arrivals::new(&[], None, None));
     }
@@ -267,7 +271,7 @@ fn arrivals(output: &OutputSpec, lookup: &Lookup<'_>) -> Result<Arrivals, ModelE
     Ok(Arrivals::new(&output.messages, latency, output.deadline))
 }
 
-fn on_time(key: &str, link: Option<&Link>, lookup: &Lookup<'_>) -> Result<OnTime, ModelError> {
+pub(crate) fn on_time(key: &str, link: Option<&Link>, lookup: &Lookup<'_>) -> Result<OnTime, ModelError> {
     match link {
         None => Ok(OnTime { p: 1.0, ln: 0.0 }),
         Some(Link::OnTime(p)) if (0.0..=1.0).contains(p) => Ok(OnTime { p: *p, ln: p.ln() }),

@@ -38,6 +38,7 @@
 mod arrivals;
 mod backend;
 mod batch;
+mod check;
 mod compile;
 mod decide;
 mod decision;
@@ -49,6 +50,7 @@ mod honest;
 pub mod limits;
 mod number;
 mod observation;
+mod plain;
 mod prior;
 mod scalar;
 mod session;
@@ -58,6 +60,10 @@ mod table;
 
 pub use backend::{Backend, BackendError};
 pub use batch::{Batch, Entry};
+pub use check::{
+    Checked, CheckedModel, Finding, FindingKind, ModelFacts, OutputFacts, PriorFacts, ReplicaKind, Spread,
+    check,
+};
 pub use compile::CompiledModel;
 pub use decision::{Decision, Decisions, Quorum, Region, Status};
 pub use dist::{Distribution, DistributionError, Family};

@@ -1,32 +1,35 @@
 //! `centauri eval`: decides recorded rounds.
 
+use super::explain::ExplanationFile;
+use super::progress::Progress;
 use anyhow::Context;
 use centauri_engine::{Backend, Fleet, Objective, ScalarBackend, Session, StreamId};
 use centauri_files::{
-    AtomicFile, DecisionRecord, DecisionWriter, Directory, Format, Readings, Round, collect_rounds, locate,
-    parse_model,
+    AtomicFile, DecisionRecord, DecisionWriter, Directory, Format, Readings, Round, RoundCollector, Rounds,
+    Spill, locate, parse_model,
 };
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Decide recorded rounds: a model and readings in, decisions out.
 ///
 /// Readings have the columns stream, round, replica, value; an empty value, or no row, is a missing message. Rows may
-/// come in any order. There is one decision for each round that has a row, in order of stream name and round.
+/// come in any order: what does not fit in memory is sorted on a disk, in the directory that TMPDIR names or else in that of
+/// the output. There is one decision for each round that has a row, in order of stream name and round.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   centauri eval --model model.toml --input readings.csv --output decisions.jsonl
 
-The formats are told by the extensions: .csv or .jsonl. `-` as output is standard output, as JSON Lines.")]
+The formats are told by the extensions: .csv, .jsonl or .parquet. `-` as output is standard output, as JSON Lines.")]
 pub(super) struct Arguments {
     /// Model file (TOML).
     #[arg(long, value_name = "MODEL.toml")]
     model: PathBuf,
-    /// Readings (.csv or .jsonl).
+    /// Readings (.csv, .jsonl or .parquet).
     #[arg(long, value_name = "READINGS")]
     input: PathBuf,
-    /// Where the decisions go (.csv or .jsonl, or - for standard output).
+    /// Where the decisions go (.csv, .jsonl or .parquet, or - for standard output).
     #[arg(long, value_name = "DECISIONS")]
     output: PathBuf,
     /// What computes: `scalar` is float64, one round at a time; `auto` takes the fastest there is.
@@ -35,18 +38,31 @@ pub(super) struct Arguments {
     /// Decide by this objective instead of each model's own: posterior, joint, evidence or marginal.
     #[arg(long, value_name = "OBJECTIVE")]
     objective: Option<Objective>,
+    /// Memory for readings, in MiB; what is beyond it is sorted in a temporary file of 24 bytes a row.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    sort_memory: u32,
+    /// Say why each round was decided as it was: for every replica what came, how likely that is from an honest and from
+    /// a faulty one, and the decision without it (.jsonl, or - for standard output).
+    #[arg(long, value_name = "REASONS.jsonl")]
+    explain: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum BackendChoice {
     Auto,
     Scalar,
+    #[value(hide = true)]
+    Simd,
+    #[value(hide = true)]
+    Gpu,
 }
 
 impl BackendChoice {
-    fn open(self) -> Box<dyn Backend> {
+    fn open(self) -> anyhow::Result<Box<dyn Backend>> {
         match self {
-            Self::Auto | Self::Scalar => Box::new(ScalarBackend::new()),
+            Self::Auto | Self::Scalar => Ok(Box::new(ScalarBackend::new())),
+            Self::Simd => anyhow::bail!("--backend: simd is not in this build, expected auto or scalar"),
+            Self::Gpu => anyhow::bail!("--backend: gpu is not in this build, expected auto or scalar"),
         }
     }
 }
@@ -56,41 +72,77 @@ const BATCH_ROUNDS: usize = 4_096;
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Format::from_path(&arguments.input)?;
+    let backend = arguments.backend.open()?;
     let output_format = output_format(&arguments.output)?;
     let text = read_text(&arguments.model)?;
     let model_name = arguments.model.display().to_string();
     let model = parse_model(&text, &model_name)?;
     let fleet = Fleet::compile(&model).map_err(|error| locate(&error, &text, &model_name))?;
     let directory = Directory::new(&model);
-    let readings = Readings::open(&arguments.input, &directory)?;
-    let rounds = collect_rounds(readings, &directory)?;
+    let mut progress = Progress::new(&arguments.output);
+    let mut rounds = read_rounds(arguments, &directory, &mut progress)?;
 
+    let reasons = arguments.explain.as_deref().map(|path| ExplanationFile::create(path, &arguments.output));
+    let mut reasons = reasons.transpose()?;
     let mut output = AtomicFile::create(&arguments.output)?;
-    let session = Session::new(fleet, arguments.backend.open()).with_objective(arguments.objective);
-    let mut evaluation = Evaluation { session, writer: DecisionWriter::new(output_format, &mut output) };
-    for round in rounds {
-        evaluation.push(&round?)?;
+    let session = Session::new(fleet, backend)
+        .with_objective(arguments.objective)
+        .with_explanations(reasons.is_some());
+    let writer = DecisionWriter::new(output_format, &mut output);
+    let mut evaluation = Evaluation { session, writer, reasons: reasons.as_mut() };
+    progress.begin_rows("deciding", rounds.rows());
+    let mut round = Round::default();
+    while rounds.read(&mut round)? {
+        evaluation.push(&round)?;
+        progress.step(|| rounds.rows_read());
     }
     evaluation.finish()?;
     output.commit()?;
-    Ok(())
+    reasons.map_or(Ok(()), ExplanationFile::commit)
 }
 
-fn output_format(path: &std::path::Path) -> anyhow::Result<Format> {
+fn read_rounds<'d>(
+    arguments: &Arguments,
+    directory: &'d Directory,
+    progress: &mut Progress,
+) -> anyhow::Result<Rounds<'d>> {
+    let mut readings = Readings::open(&arguments.input, directory)?;
+    progress.begin_bytes("reading", std::fs::metadata(&arguments.input).map_or(0, |found| found.len()));
+    let mut collector = RoundCollector::with_spill(directory, spill(arguments));
+    while let Some(reading) = readings.next() {
+        collector.push(&reading?)?;
+        progress.step(|| readings.bytes_read());
+    }
+    Ok(collector.finish()?)
+}
+
+/// Where TMPDIR names no directory the output's disk is the best guess: it must hold the decisions, and `/tmp` may be memory.
+fn spill(arguments: &Arguments) -> Spill {
+    let memory_bytes = usize::try_from(arguments.sort_memory).unwrap_or(usize::MAX).saturating_mul(1 << 20);
+    let beside = arguments.output.parent().filter(|parent| parent.is_dir() && *parent != Path::new("/dev"));
+    let directory = match (std::env::var_os("TMPDIR"), beside) {
+        (None, Some(beside)) => beside.to_owned(),
+        _ => std::env::temp_dir(),
+    };
+    Spill { memory_bytes, directory }
+}
+
+fn output_format(path: &Path) -> anyhow::Result<Format> {
     if path.as_os_str() == "-" { Ok(Format::JsonLines) } else { Ok(Format::from_path(path)?) }
 }
 
 /// The text of a file, with the file's name in the error.
-pub(super) fn read_text(path: &std::path::Path) -> anyhow::Result<String> {
+pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| path.display().to_string())
 }
 
-struct Evaluation<W: Write> {
+struct Evaluation<'a, W: Write> {
     session: Session,
     writer: DecisionWriter<W>,
+    reasons: Option<&'a mut ExplanationFile>,
 }
 
-impl<W: Write> Evaluation<W> {
+impl<W: Write> Evaluation<'_, W> {
     fn push(&mut self, round: &Round) -> anyhow::Result<()> {
         let stream = StreamId(round.stream as u32);
         if self.session.pending().len() >= BATCH_ROUNDS || self.session.must_flush_before(stream) {
@@ -112,6 +164,9 @@ impl<W: Write> Evaluation<W> {
                 decision: decided.decision(i),
                 honest: decided.honest(i),
             })?;
+            if let (Some(file), Some(reasons)) = (&mut self.reasons, self.session.explanations().get(i)) {
+                file.write(info, round, reasons)?;
+            }
         }
         Ok(())
     }

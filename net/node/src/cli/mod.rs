@@ -1,8 +1,11 @@
 //! The command line.
 
+mod check;
 mod demo;
 mod eval;
+mod explain;
 mod keygen;
+mod progress;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +22,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Check(check::Arguments),
     Demo(demo::Arguments),
     Eval(eval::Arguments),
     Keygen(keygen::Arguments),
@@ -31,6 +35,10 @@ enum Command {
 pub fn main() -> ExitCode {
     log_to_standard_error();
     let result = match Arguments::parse().command {
+        Command::Check(arguments) => match check::run(&arguments) {
+            Ok(code) => return code,
+            Err(error) => Err(error),
+        },
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),

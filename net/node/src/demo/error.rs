@@ -58,10 +58,12 @@ pub enum DemoError {
 }
 
 impl DemoError {
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and errors made on the spot, to be told")]
     pub(super) fn option(option: &'static str, found: impl ToString, expected: impl Into<String>) -> Self {
         Self::Option { option, found: found.to_string(), expected: expected.into() }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and errors made on the spot, to be told")]
     pub(super) fn part(what: impl Into<String>, problem: impl ToString) -> Self {
         Self::Part { what: what.into(), problem: problem.to_string() }
     }

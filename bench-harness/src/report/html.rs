@@ -21,7 +21,11 @@ pub fn page(document: &Document) -> String {
     contents(&mut out, document);
     for part in &document.parts {
         let heading = text::html(part.title);
-        let _ = write!(out, "<section id=\"{0}\" aria-labelledby=\"{0}-title\">\n<h2 id=\"{0}-title\">{heading}</h2>\n", part.id);
+        let _ = write!(
+            out,
+            "<section id=\"{0}\" aria-labelledby=\"{0}-title\">\n<h2 id=\"{0}-title\">{heading}</h2>\n",
+            part.id
+        );
         for block in &part.blocks {
             self::block(&mut out, block);
         }
@@ -115,8 +119,8 @@ fn line(line: &Line) -> String {
 
 /// A line's text alone.
 pub(super) fn plain(line: &Line) -> String {
-    line.0
-        .iter()
-        .map(|Piece::Text(text) | Piece::Strong(text) | Piece::Name(text)| text.as_str())
-        .collect()
+    let text = |piece: &'_ Piece| match piece {
+        Piece::Text(text) | Piece::Strong(text) | Piece::Name(text) => text.clone(),
+    };
+    line.0.iter().map(text).collect()
 }

@@ -76,6 +76,12 @@ pub struct Key {
 }
 
 impl Key {
+    /// The key of a record's cell, whatever the estimator.
+    #[must_use]
+    pub fn of_cell(record: &Accuracy) -> Self {
+        Self { estimator: String::new(), ..Self::of(record) }
+    }
+
     /// The key of a record.
     #[must_use]
     pub fn of(record: &Accuracy) -> Self {

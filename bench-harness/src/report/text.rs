@@ -14,8 +14,14 @@ pub(crate) fn clip(text: &str, chars_max: usize) -> String {
 fn clean(c: char) -> char {
     match c {
         c if c.is_whitespace() || c.is_control() => ' ',
-        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e0fff}' => '\u{fffd}',
+        '\u{ad}'
+        | '\u{61c}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{feff}'
+        | '\u{fff0}'..='\u{ffff}'
+        | '\u{e0000}'..='\u{e0fff}' => '\u{fffd}',
         c => c,
     }
 }
@@ -44,7 +50,7 @@ pub(crate) fn markdown(text: &str) -> String {
 /// A name from a file in Markdown: a code span where that is safe, else text in which all but letters, digits and
 /// spaces are entities, so that neither mark-up, links, mentions nor comments can come of it.
 pub(crate) fn markdown_code(text: &str) -> String {
-    let safe = |c: char| c.is_alphanumeric() || " _-.,:;/=+()%^#×≤≥@'\"*".contains(c);
+    let safe = |c: char| c.is_alphanumeric() || " _-.,:;/=+()%^#×≤≥…@'\"*".contains(c);
     if !text.trim().is_empty() && text.chars().all(safe) {
         return format!("`{text}`");
     }
@@ -84,7 +90,7 @@ pub(crate) fn number(value: f64) -> String {
         "–".to_owned()
     } else if size == 0.0 {
         "0".to_owned()
-    } else if size < 0.000_95 || size >= 999_500.0 {
+    } else if !(0.000_95..999_500.0).contains(&size) {
         format!("{value:.1e}").replace('-', "−")
     } else {
         let decimals = if size >= 99.95 {
@@ -139,7 +145,9 @@ mod tests {
 
     #[test]
     fn percentages_keep_small_rates_visible() {
-        for (share, text) in [(0.0, "0 %"), (0.000_1, "0.010 %"), (0.855, "86 %"), (0.954, "95.4 %"), (1.0, "100 %")] {
+        for (share, text) in
+            [(0.0, "0 %"), (0.000_1, "0.010 %"), (0.855, "86 %"), (0.954, "95.4 %"), (1.0, "100 %")]
+        {
             assert_eq!(percent(share), text);
         }
     }

@@ -21,6 +21,8 @@ const STEP_LEAVES: f64 = 0.01;
 const LEAK_LARGE: f64 = 0.1;
 /// A message with a smaller chance to be in time is nearly never in time.
 const IN_TIME_RARE: f64 = 0.05;
+/// More often than this nobody reports: the prior decides.
+const NOBODY_OFTEN: f64 = 0.5;
 /// What cannot be told from certain.
 const CERTAIN: f64 = 1.0 - 1e-12;
 const SILENCE_SANE: std::ops::RangeInclusive<f64> = 0.001..=0.9;
@@ -343,12 +345,13 @@ impl<'a> Judge<'a> {
                 self.found(FindingKind::LinkLate, kind.link_key.as_str(), text);
             }
         }
-        let expected: f64 = facts.kinds.iter().map(|k| k.positions.len() as f64 * (1.0 - k.missing)).sum();
-        if expected < 1.0 {
+        let nobody: f64 =
+            facts.kinds.iter().map(|kind| kind.missing.powi(kind.positions.len() as i32)).product();
+        if nobody > NOBODY_OFTEN {
             let text = format!(
-                "{} reports a round are expected from {} honest replicas: most rounds are decided by the prior",
-                figure(expected),
-                facts.replicas.len()
+                "even if all {} replicas are honest, none reports with probability {}: such a round is decided by the prior",
+                facts.replicas.len(),
+                probability(nobody)
             );
             self.found(FindingKind::ReportsFew, "link", text);
         }

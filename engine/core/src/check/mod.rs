@@ -110,7 +110,7 @@ kinds! {
     LinkLate = "link_late",
     /// Replicas that are always missing.
     ReplicaSilent = "replica_silent",
-    /// Fewer than one report a round.
+    /// Rounds that mostly no replica reports for.
     ReportsFew = "reports_few",
     /// Source messages that are nearly never in time.
     MessagesLate = "messages_late",

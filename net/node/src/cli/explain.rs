@@ -20,9 +20,8 @@ impl ExplanationFile {
         if !is_standard_output(path) && Format::from_path(path)? != Format::JsonLines {
             bail!("--explain: found {shown}, expected a name that ends in .jsonl, or - for standard output");
         }
-        let both_standard = is_standard_output(path) && is_standard_output(decisions);
         ensure!(
-            path != decisions && !both_standard,
+            !is_same_place(path, decisions),
             "--explain: found {shown}, where the decisions go too, expected another place"
         );
         Ok(Self { out: AtomicFile::create(path)? })
@@ -43,6 +42,19 @@ impl ExplanationFile {
     /// Puts the file in its place.
     pub(super) fn commit(self) -> anyhow::Result<()> {
         Ok(self.out.commit()?)
+    }
+}
+
+fn is_same_place(a: &Path, b: &Path) -> bool {
+    if is_standard_output(a) || is_standard_output(b) {
+        return is_standard_output(a) && is_standard_output(b);
+    }
+    let absolute = |path: &Path| std::path::absolute(path).ok();
+    // A link may lead to a file under another name; pipes and devices may well be written to twice.
+    let target = |path: &Path| path.canonicalize().ok().filter(|target| target.is_file());
+    match (target(a), target(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => !a.exists() && absolute(a) == absolute(b),
     }
 }
 

@@ -45,6 +45,7 @@ pub mod limits;
 mod model;
 mod names;
 mod readings;
+mod samples;
 
 pub use atomic::AtomicFile;
 pub use columnar::{BatchError, BatchEvaluator, UNPROVEN_ROWS_KEY, decisions_schema, readings_schema};
@@ -52,9 +53,11 @@ pub use decisions::{DecisionRecord, DecisionWriter};
 pub use error::FileError;
 pub use format::Format;
 pub use model::{
-    distribution_to_toml, locate, parse_distribution, parse_model, read_model, read_model_text, write_model,
+    Gaps, distribution_to_toml, locate, parse_distribution, parse_model, parse_template, read_model,
+    read_model_text, write_model,
 };
 pub use readings::{
     Directory, Reading, ReadingRecord, ReadingWriter, Readings, Round, RoundCollector, Rounds, Spill,
     collect_rounds,
 };
+pub use samples::read_samples;

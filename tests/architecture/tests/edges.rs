@@ -11,7 +11,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ("centauri-wire", &[]),
     ("centauri-uring", &[]),
     ("centauri-roles", &["centauri-engine", "centauri-wire"]),
-    ("centauri", &["centauri-engine", "centauri-files", "centauri-wire", "centauri-roles", "centauri-uring"]),
+    (
+        "centauri",
+        &[
+            "centauri-engine",
+            "centauri-files",
+            "centauri-fit",
+            "centauri-wire",
+            "centauri-roles",
+            "centauri-uring",
+        ],
+    ),
     (
         "centauri-bench",
         &[

@@ -10,7 +10,7 @@ use crate::error::FileError;
 use crate::limits::MODEL_BYTES_MAX;
 use crate::names;
 use centauri_engine::{Distribution, ModelSet};
-use reader::{Source, Table};
+use reader::{Field, Source, Table};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
@@ -18,6 +18,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use locate::locate;
+pub use stream::Gaps;
 pub use write::{distribution_to_toml, write_model};
 
 /// Reads the text of a model file; `file` is what errors call it.
@@ -32,6 +33,27 @@ pub use write::{distribution_to_toml, write_model};
 /// # Errors
 /// [`FileError::Model`] with line and key, for the first fault that is found.
 pub fn parse_model(text: &str, file: &str) -> Result<ModelSet, FileError> {
+    parse(text, file, stream::read, |spec| &spec.name)
+        .map(|(distributions, streams)| ModelSet { distributions, streams })
+}
+
+/// Reads the text of a template: a model file in which `support` may be left out, with what each stream leaves out.
+///
+/// # Errors
+/// As [`parse_model`].
+pub fn parse_template(text: &str, file: &str) -> Result<(ModelSet, Vec<Gaps>), FileError> {
+    let (distributions, streams) = parse(text, file, stream::read_template, |(spec, _)| &spec.name)?;
+    let (streams, gaps) = streams.into_iter().unzip();
+    Ok((ModelSet { distributions, streams }, gaps))
+}
+
+/// Reads a file whose streams are read by `read`.
+fn parse<T>(
+    text: &str,
+    file: &str,
+    read: impl Fn(&Field<'_, '_>, &stream::Published) -> Result<T, FileError>,
+    name: impl Fn(&T) -> &String,
+) -> Result<(BTreeMap<String, Distribution>, Vec<T>), FileError> {
     let source = Source { file, text };
     let document = document(source)?;
     let root = Table::root(source, &document);
@@ -42,17 +64,17 @@ pub fn parse_model(text: &str, file: &str) -> Result<ModelSet, FileError> {
     let mut positions = BTreeMap::new();
     if let Some(field) = root.get("streams") {
         for (position, item) in field.list("a list of streams ([[streams]])")?.enumerate() {
-            let spec = stream::read(&item, &distributions)?;
-            if let Some(first) = positions.insert(spec.name.clone(), position) {
-                let found = names::quoted(&spec.name);
+            let stream = read(&item, &distributions)?;
+            if let Some(first) = positions.insert(name(&stream).clone(), position) {
+                let found = names::quoted(name(&stream));
                 return Err(
                     item.error(format!("name: found {found}, which is the name of streams[{first}] too"))
                 );
             }
-            streams.push(spec);
+            streams.push(stream);
         }
     }
-    Ok(ModelSet { distributions, streams })
+    Ok((distributions, streams))
 }
 
 /// Reads the model file at `path`, at most 64 MiB.

@@ -35,6 +35,28 @@ pub(super) type Published = BTreeMap<String, Distribution>;
 
 /// Reads the stream at `field`, which is `streams[index]`.
 pub(super) fn read(field: &Field<'_, '_>, published: &Published) -> Result<StreamSpec, FileError> {
+    field.table("a stream")?.require("support", SUPPORT)?;
+    read_template(field, published).map(|(spec, _)| spec)
+}
+
+/// What a stream of a template leaves out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// There is no `support`; the specification has a grid of one point in its place.
+    pub support: bool,
+    /// There is no `prior`.
+    pub prior: bool,
+    /// There is no `noise`, of the output or of a replica.
+    pub noise: bool,
+    /// There is no `link`, of the stream or of a replica.
+    pub link: bool,
+}
+
+/// Reads the stream at `field`, in which `support` may be left out as well.
+pub(super) fn read_template(
+    field: &Field<'_, '_>,
+    published: &Published,
+) -> Result<(StreamSpec, Gaps), FileError> {
     let table = field.table("a stream")?;
     let name = name_of(&table.require("name", "the stream's name")?)?;
     let table = table.renamed(format!("{} {}: ", field.path(), quoted(&name)));
@@ -45,7 +67,11 @@ pub(super) fn read(field: &Field<'_, '_>, published: &Published) -> Result<Strea
     let share = |key, default| {
         table.get(key).map_or(Ok(default), |field| field.number_that(open, |p| p > 0.0 && p < 1.0))
     };
-    Ok(StreamSpec {
+    let support_field = table.get("support");
+    let placeholder = || Support::new(0.0, 1.0, 1).map_err(|error| field.error(error.to_string()));
+    let mut gaps =
+        Gaps { support: support_field.is_none(), prior: table.get("prior").is_none(), ..Gaps::default() };
+    let spec = StreamSpec {
         name,
         faults: faults(&table, replicas.len())?,
         replicas,
@@ -54,11 +80,14 @@ pub(super) fn read(field: &Field<'_, '_>, published: &Published) -> Result<Strea
             .map_or(Ok(Objective::default()), |field| word(&field, &Objective::ALL, Objective::name))?,
         credible: share("credible", CREDIBLE_DEFAULT)?,
         silence: share("silence", SILENCE_DEFAULT)?,
-        support: support(&table.require("support", SUPPORT)?)?,
+        support: support_field.map_or_else(placeholder, |field| support(&field))?,
         prior: table.get("prior").map_or(Ok(PriorSpec::Uniform), |field| prior(&field, published))?,
         output: output(&table.require("output", OUTPUT)?.table(OUTPUT)?, published)?,
         link: table.get("link").map(|field| link(&field, published)).transpose()?,
-    })
+    };
+    gaps.noise = spec.output.noise.is_none() && spec.replicas.iter().all(|replica| replica.noise.is_none());
+    gaps.link = spec.link.is_none() && spec.replicas.iter().all(|replica| replica.link.is_none());
+    Ok((spec, gaps))
 }
 
 /// A name that may be used.

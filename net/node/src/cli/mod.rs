@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod eval;
 mod explain;
+mod fit;
 mod keygen;
 mod progress;
 mod serve;
@@ -25,6 +26,7 @@ enum Command {
     Check(check::Arguments),
     Demo(demo::Arguments),
     Eval(eval::Arguments),
+    Fit(fit::Arguments),
     Keygen(keygen::Arguments),
     Serve(serve::Arguments),
 }
@@ -41,6 +43,7 @@ pub fn main() -> ExitCode {
         },
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
+        Command::Fit(arguments) => fit::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
     };

@@ -5,8 +5,8 @@ use centauri_engine::{
     ReplicaSpec, Report, StreamSpec, Support,
 };
 use centauri_files::{
-    Directory, Format, ReadingRecord, ReadingWriter, Readings, collect_rounds, distribution_to_toml,
-    parse_distribution, parse_model, write_model,
+    Directory, Format, Reading, ReadingRecord, ReadingWriter, Readings, RoundCollector, Spill,
+    collect_rounds, distribution_to_toml, parse_distribution, parse_model, write_model,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -247,18 +247,38 @@ proptest! {
     #[test]
     fn readings_round_trip_and_make_the_rounds_of_a_naive_model(rows in rows()) {
         let directory = directory();
-        for format in [Format::Csv, Format::JsonLines] {
+        for format in [Format::Csv, Format::JsonLines, Format::Parquet] {
             let bytes = written(format, &rows, &directory);
             let read = || Readings::new(format, bytes.as_slice(), "r", &directory).unwrap();
             let found: Vec<_> = read().map(|row| row.map(|r| (r.stream, r.round, r.replica, r.value)).unwrap()).collect();
             prop_assert_eq!(&found, &rows);
             let lines: Vec<_> = read().map(|row| row.unwrap().line).collect();
-            let first = if format == Format::Csv { 2 } else { 1 };
+            let first = match format { Format::Csv => 2, Format::JsonLines => 1, _ => 0 };
             prop_assert_eq!(lines, (first..).take(rows.len()).collect::<Vec<u64>>());
             let rounds = collect_rounds(read(), &directory).unwrap().map(Result::unwrap);
             let rounds: Vec<_> = rounds.map(|r| ((directory.name(r.stream).unwrap(), r.round), r.reports)).collect();
             prop_assert_eq!(rounds, naive(&rows, &directory));
         }
+    }
+
+    /// Rounds are the same, whether rows stay in memory or go to a disk, a few of them at a time or one by one.
+    #[test]
+    fn rounds_are_the_same_through_a_disk(rows in rows(), in_order in any::<bool>(), memory_rows in 0usize..40) {
+        let directory = directory();
+        let mut rows = rows;
+        if in_order {
+            rows.sort_by_key(|&(stream, round, ..)| (directory.name(stream).unwrap().to_owned(), round));
+        }
+        let spill = Spill { memory_bytes: memory_rows * 36, ..Spill::default() };
+        let mut collector = RoundCollector::with_spill(&directory, spill);
+        for (&(stream, round, replica, value), line) in rows.iter().zip(0..) {
+            collector.push(&Reading { stream, round, replica, value, line }).unwrap();
+        }
+        let mut rounds = collector.finish().unwrap();
+        prop_assert_eq!(rounds.rows(), rows.len() as u64);
+        let found: Vec<_> = rounds.by_ref().map(Result::unwrap).map(|r| ((directory.name(r.stream).unwrap(), r.round), r.reports)).collect();
+        prop_assert_eq!(rounds.rows_read(), rows.len() as u64);
+        prop_assert_eq!(found, naive(&rows, &directory));
     }
 
     /// What another writer of CSV makes of the rows reads the same.

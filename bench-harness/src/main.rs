@@ -25,7 +25,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Accuracy(args) => accuracy::run(&args),
-        Command::Report(args) => report::run(&args),
-        Command::Compare(args) => compare::run(&args),
+        Command::Report(args) => Ok(report::run(&args)?),
+        Command::Compare(args) => Ok(compare::run(&args).map(|_| ())?),
     }
 }

@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_line_is_written_and_read_back() {
-        let text = r#"{"kind":"influence","estimator":"median","n":7,"f":2,"prior":"none","points":[[1.0,0.5]]}"#;
+        let text =
+            r#"{"kind":"influence","estimator":"median","n":7,"f":2,"prior":"none","points":[[1.0,0.5]]}"#;
         let line: Line = serde_json::from_str(text).unwrap();
         assert!(matches!(&line, Line::Influence(i) if i.points == [(1.0, 0.5)]));
         assert_eq!(serde_json::to_string(&line).unwrap(), text);

@@ -48,7 +48,10 @@ mod readings;
 mod samples;
 
 pub use atomic::AtomicFile;
-pub use columnar::{BatchError, BatchEvaluator, UNPROVEN_ROWS_KEY, decisions_schema, readings_schema};
+pub use columnar::{
+    BatchError, BatchEvaluator, UNPROVEN_ROWS_KEY, decisions_schema, readings_schema,
+    silence_contained_panics,
+};
 pub use decisions::{DecisionRecord, DecisionWriter};
 pub use error::FileError;
 pub use format::Format;

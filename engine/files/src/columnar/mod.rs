@@ -19,6 +19,7 @@ mod source;
 
 pub use evaluator::{BatchError, BatchEvaluator};
 pub use schema::{UNPROVEN_ROWS_KEY, decisions_schema, readings_schema};
+pub use source::silence_contained_panics;
 
 pub(crate) use decisions::DecisionSink;
 pub(crate) use readings::ReadingSink;

@@ -11,6 +11,7 @@ use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -117,8 +118,31 @@ fn words(error: impl std::fmt::Display) -> String {
     format!("expected a Parquet file that can be read: {short}")
 }
 
+thread_local! {
+    /// Whether a panic of this thread will be contained.
+    static CONTAINED: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Runs `decode`; a panic in it is an error.
 fn contained<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
+    CONTAINED.set(true);
     // What `decode` may leave half done is not used again: after an error there are no more rows.
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| Err(words("it is malformed")))
+    let result = catch_unwind(AssertUnwindSafe(decode));
+    CONTAINED.set(false);
+    result.unwrap_or_else(|_| Err(words("it is malformed")))
+}
+
+/// Keeps the process's panic hook from speaking of panics that end as errors of a Parquet file; all others reach the hook
+/// that is in force now.
+///
+/// The library that decodes Parquet panics on some malformed files. Such a panic is an ordinary error here, but the hook
+/// is told of it first, and by default prints it. A program whose errors are one line calls this once, before it reads;
+/// the hook belongs to the process, so nothing else here touches it.
+pub fn silence_contained_panics() {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !CONTAINED.get() {
+            hook(panic);
+        }
+    }));
 }

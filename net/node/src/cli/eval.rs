@@ -85,9 +85,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let reasons = arguments.explain.as_deref().map(|path| ExplanationFile::create(path, &arguments.output));
     let mut reasons = reasons.transpose()?;
     let mut output = AtomicFile::create(&arguments.output)?;
-    let session = Session::new(fleet, backend)
-        .with_objective(arguments.objective)
-        .with_explanations(reasons.is_some());
+    let session =
+        Session::new(fleet, backend).with_objective(arguments.objective).with_explanations(reasons.is_some());
     let writer = DecisionWriter::new(output_format, &mut output);
     let mut evaluation = Evaluation { session, writer, reasons: reasons.as_mut() };
     progress.begin_rows("deciding", rounds.rows());
@@ -106,6 +105,7 @@ fn read_rounds<'d>(
     directory: &'d Directory,
     progress: &mut Progress,
 ) -> anyhow::Result<Rounds<'d>> {
+    centauri_files::silence_contained_panics();
     let mut readings = Readings::open(&arguments.input, directory)?;
     progress.begin_bytes("reading", std::fs::metadata(&arguments.input).map_or(0, |found| found.len()));
     let mut collector = RoundCollector::with_spill(directory, spill(arguments));
@@ -119,11 +119,13 @@ fn read_rounds<'d>(
 /// Where TMPDIR names no directory the output's disk is the best guess: it must hold the decisions, and `/tmp` may be memory.
 fn spill(arguments: &Arguments) -> Spill {
     let memory_bytes = usize::try_from(arguments.sort_memory).unwrap_or(usize::MAX).saturating_mul(1 << 20);
-    let beside = arguments.output.parent().filter(|parent| parent.is_dir() && *parent != Path::new("/dev"));
-    let directory = match (std::env::var_os("TMPDIR"), beside) {
-        (None, Some(beside)) => beside.to_owned(),
-        _ => std::env::temp_dir(),
+    let output = &arguments.output;
+    let beside = match output.parent() {
+        Some(parent) if parent == Path::new("") && output.as_os_str() != "-" => Path::new("."),
+        Some(parent) if parent.is_dir() && !parent.starts_with("/dev") => parent,
+        _ => return Spill { memory_bytes, ..Spill::default() },
     };
+    let directory = std::env::var_os("TMPDIR").map_or_else(|| beside.to_owned(), PathBuf::from);
     Spill { memory_bytes, directory }
 }
 

@@ -10,6 +10,7 @@ use crate::report::input::{self, InputError, Key, Results};
 use crate::report::text::{clip, number, percent};
 use crate::result::Accuracy;
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -49,7 +50,8 @@ fn level(text: &str) -> Result<f64, String> {
 pub fn main(arguments: &Args) -> ExitCode {
     match run(arguments) {
         Ok(comparison) => {
-            print!("{}", comparison.text());
+            // A reader that has gone away, such as `head`, has seen what it wanted.
+            let _ = std::io::stdout().lock().write_all(comparison.text().as_bytes());
             let fail = arguments.fail_on_regression && comparison.differences.iter().any(|d| d.z > 0.0);
             ExitCode::from(u8::from(fail))
         }

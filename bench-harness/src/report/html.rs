@@ -73,7 +73,7 @@ fn table(out: &mut String, table: &Table) {
     let label: String = plain(&table.caption);
     let _ = write!(
         out,
-        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">\n<table>\n<caption>{}</caption>\n<thead><tr>",
+        "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"{}\">\n<table>\n<caption><span>{}</span></caption>\n<thead><tr>",
         text::html(&label),
         line(&table.caption)
     );

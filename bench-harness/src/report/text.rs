@@ -118,7 +118,7 @@ pub(crate) fn percent(share: f64) -> String {
     } else {
         format!("{value:.0}")
     };
-    format!("{text} %")
+    format!("{text}\u{a0}%")
 }
 
 #[cfg(test)]
@@ -148,7 +148,7 @@ mod tests {
         for (share, text) in
             [(0.0, "0 %"), (0.000_1, "0.010 %"), (0.855, "86 %"), (0.954, "95.4 %"), (1.0, "100 %")]
         {
-            assert_eq!(percent(share), text);
+            assert_eq!(percent(share).replace('\u{a0}', " "), text);
         }
     }
 

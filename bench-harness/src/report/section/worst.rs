@@ -32,12 +32,12 @@ impl Section for Worst {
                 rows.push(vec![
                     Line::name(prior),
                     cell(&ours.cell),
+                    Line::name(&other.estimator),
                     Line::text(format!(
                         "{} ± {}",
                         text::number(ours.rmse_truth),
                         text::number(ours.rmse_truth_se)
                     )),
-                    Line::name(&other.estimator),
                     Line::text(format!(
                         "{} ± {}",
                         text::number(other.rmse_truth),
@@ -54,9 +54,9 @@ impl Section for Worst {
         let caption = Line::text(format!("The {SHOWN} largest ratios to the best rival for each prior, where the model is right: RMSE with its standard error of "))
             .then_name(context.objective())
             .then(" and of that rival, and whether they differ by more than two combined standard errors.");
-        let head = ["Prior", "Cell", "RMSE", "Best rival", "Its RMSE", "Ratio", "Beyond spread"]
+        let head = ["Prior", "Cell", "Best rival", "RMSE", "Rival’s", "Ratio", "Beyond spread"]
             .map(Line::text)
             .into();
-        Ok(vec![Block::Table(Table { caption, head, rows, numbers_from: 2 })])
+        Ok(vec![Block::Table(Table { caption, head, rows, numbers_from: 3 })])
     }
 }

@@ -3,6 +3,7 @@
 
 use centauri_bench::{accuracy, compare, report};
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 /// Measures Centauri and tells what was measured.
 #[derive(Debug, Parser)]
@@ -22,10 +23,17 @@ enum Command {
     Compare(compare::Args),
 }
 
-fn main() -> anyhow::Result<()> {
+/// Exit codes: 0 done, 1 `compare --fail-on-regression` found one, 2 bad input or arguments.
+fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Accuracy(args) => accuracy::run(&args),
-        Command::Report(args) => Ok(report::run(&args)?),
-        Command::Compare(args) => Ok(compare::run(&args).map(|_| ())?),
+        Command::Accuracy(args) => match accuracy::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("centauri-bench: {error:#}");
+                ExitCode::from(2)
+            }
+        },
+        Command::Report(args) => report::main(&args),
+        Command::Compare(args) => compare::main(&args),
     }
 }

@@ -48,14 +48,14 @@ pub enum FileError {
         problem: String,
     },
     /// The operating system refused.
-    #[error("{file}: {action}: {source}")]
+    #[error("{file}: {action}: {reason}")]
     Io {
         /// The file, as it was named.
         file: String,
         /// What was being done.
         action: &'static str,
         /// What the operating system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// A file whose name does not tell a format that can be read or written.
     #[error("{file}: {problem}")]
@@ -71,7 +71,7 @@ impl FileError {
     /// Puts file and action to an error of the operating system; it fits `map_err`.
     pub fn io(file: &Path, action: &'static str) -> impl FnOnce(io::Error) -> Self {
         let file = file.display().to_string();
-        move |source| Self::Io { file, action, source }
+        move |reason| Self::Io { file, action, reason }
     }
 
     /// The line at fault, counted from 1, where one can be told.

@@ -94,7 +94,7 @@ impl RowError {
         match self {
             Self::Malformed { line, problem } => FileError::Row { file: file.to_owned(), line, problem },
             Self::Columns(problem) => FileError::Columns { file: file.to_owned(), problem },
-            Self::Io(source) => FileError::Io { file: file.to_owned(), action: "reading", source },
+            Self::Io(reason) => FileError::Io { file: file.to_owned(), action: "reading", reason },
         }
     }
 

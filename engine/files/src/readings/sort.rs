@@ -141,7 +141,7 @@ impl Sorter {
 
 fn told(directory: &Path, action: &'static str) -> impl FnOnce(io::Error) -> FileError {
     let file = format!("temporary file in {}", directory.display());
-    move |source| FileError::Io { file, action, source }
+    move |reason| FileError::Io { file, action, reason }
 }
 
 /// The rows in order.

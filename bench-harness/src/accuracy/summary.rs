@@ -102,10 +102,13 @@ fn place(cell: &Cell) -> String {
     place
 }
 
+/// What it is called, which cells are meant, and the bounds within which the coverage is to lie.
+type Kind = (&'static str, fn(&Cell) -> bool, f64, f64);
+
 /// Coverage of the 95 % interval and of the region under the right model: range and worst cell.
 fn coverage(own: &[&Accuracy]) -> String {
     let mut text = String::new();
-    let kinds: [(&str, fn(&Cell) -> bool, f64, f64); 3] = [
+    let kinds: [Kind; 3] = [
         ("no attack", |c| c.attack == "none", 0.93, 0.97),
         ("attacks that do not search", |c| c.attack != "none" && c.attack != "omniscient", 0.90, 1.0),
         ("omniscient", |c| c.attack == "omniscient", 0.0, 1.0),

@@ -51,7 +51,7 @@ fn a_window_of_every_kind_is_what_its_model_says() {
         let model = told.model();
         let support = *model.support();
         // The same truth over and over, in the middle of the support: shares of reports below and at it.
-        let window = window::Window::new(computation);
+        let window = Window::new(computation);
         let mut rng = seed::generator(11);
         let middle = support.points() / 2;
         let truth = support.point(middle);
@@ -80,7 +80,7 @@ fn a_window_of_every_kind_is_what_its_model_says() {
 fn truths_keep_to_the_support_and_liars_to_their_number() {
     for noise in [Noise::Gaussian, Noise::Window(Computation::Count)] {
         for prior in Prior::ALL {
-            let ground = truth::Ground::new(noise, prior);
+            let ground = Ground::new(noise, prior);
             let chains = scenario(noise, prior).generate(&mut seed::generator(1), 20, 25);
             for chain in &chains {
                 assert_eq!(chain.held.iter().filter(|h| **h).count(), 1);

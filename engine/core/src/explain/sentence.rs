@@ -32,7 +32,7 @@ impl Explanation {
             (Status::NoQuorum, _) => "no quorum is possible".to_owned(),
             (Status::Decided, true) => "in the quorum".to_owned(),
             (Status::Decided, false) if fits => format!(
-                "left out although it fits (the quorum holds {size} of {}, and the others speak for themselves better)",
+                "left out although it fits (the quorum holds {size} of {}, and the others are likelier honest, or as likely and come first)",
                 self.replicas_left
             ),
             (Status::Decided, false) => "left out".to_owned(),
@@ -54,11 +54,14 @@ impl Explanation {
         let seen = match reason.expected {
             Some((mean, sd)) if sd > 0.0 => {
                 let away = (value - mean) / sd;
-                let side = if away < 0.0 { "below" } else { "above" };
+                let place = match figure(away.abs()) {
+                    none if none == "0" => "at the mean of".to_owned(),
+                    sds if away < 0.0 => format!("{sds} sd below"),
+                    sds => format!("{sds} sd above"),
+                };
                 format!(
-                    "its value {} lies {} sd {side} what an honest replica reports when {right} is right ({} ± {})",
+                    "its value {} lies {place} what an honest replica reports when {right} is right ({} ± {})",
                     exact(value),
-                    figure(away.abs()),
                     figure(mean),
                     figure(sd)
                 )

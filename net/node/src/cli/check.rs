@@ -73,7 +73,7 @@ impl<W: Write> Words<'_, W> {
             self.model(model)?;
         }
         if told < models {
-            writeln!(self.out, "\n… and {} more (--all tells them)", plural(models - told, "model"))?;
+            writeln!(self.out, "\n… and {} (--all tells them)", plural(models - told, "more model"))?;
         }
         self.warnings(checked)
     }

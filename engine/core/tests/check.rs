@@ -180,7 +180,7 @@ fn published_distributions() {
     let key = "distributions.spare".to_owned();
     let unused = (FindingKind::DistributionUnused, key.clone(), String::new());
     let duplicate = (FindingKind::DistributionDuplicate, key, String::new());
-    assert_eq!(found(&set(&[("noise", 2.0), ("spare", 3.0)])), [unused.clone()]);
+    assert_eq!(found(&set(&[("noise", 2.0), ("spare", 3.0)])), std::slice::from_ref(&unused));
     assert_eq!(found(&set(&[("noise", 2.0), ("spare", 2.0)])), [unused, duplicate]);
     let only_published = ModelSet { streams: Vec::new(), ..set(&[("a", 2.0), ("b", 2.0)]) };
     assert!(found(&only_published).is_empty());

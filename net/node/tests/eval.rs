@@ -134,7 +134,12 @@ fn bad_input_is_one_line_and_exit_code_2() {
     let coin = std::fs::read_to_string(vectors().join("coin.toml")).expect("vectors");
     let good = "stream,round,replica,value\ncoin,1,top,2\n";
     let cases: &[(&str, &str, &str, &[&str])] = &[
-        ("faults = 1", "faults = 3", good, &["model.toml:", "faults", "found 3", "expected a whole number below"]),
+        (
+            "faults = 1",
+            "faults = 3",
+            good,
+            &["model.toml:", "faults", "found 3", "expected a whole number below"],
+        ),
         ("points = 3", "points = 0", good, &["model.toml:", "support.points", "found 0"]),
         ("prior = \"tails\"", "prior = \"heads\"", good, &["model.toml:", "prior", "\"heads\"", "tails"]),
         ("p = 0.5", "p = 1.5", good, &["model.toml:", "found 1.5"]),

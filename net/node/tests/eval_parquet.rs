@@ -66,7 +66,7 @@ fn little_memory_changes_nothing() {
     let rounds = 40_000_u64;
     let row = |i: u64| {
         let j = i * 7_919 % (2 * rounds);
-        format!("s,{},{},{}\n", j / 2, if j % 2 == 0 { "a" } else { "b" }, j / 2 % 5)
+        format!("s,{},{},{}\n", j / 2, if j.is_multiple_of(2) { "a" } else { "b" }, j / 2 % 5)
     };
     let rows: String = (0..2 * rounds).map(row).collect();
     std::fs::write(path("in.csv"), format!("stream,round,replica,value\n{rows}")).unwrap();

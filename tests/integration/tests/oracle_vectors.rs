@@ -42,7 +42,7 @@ impl Case {
         let csv = read("csv");
         let readings = Readings::new(Format::Csv, csv.as_bytes(), &name, &directory).expect("a header");
         let rounds = collect_rounds(readings, &directory)
-            .and_then(|rounds| rounds.collect::<Result<Vec<_>, _>>())
+            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
             .unwrap_or_else(|e| panic!("{e}"));
         let expected =
             read("expected.jsonl").lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
@@ -101,7 +101,6 @@ impl Comparison<'_> {
 
     fn check(&self) -> (bool, bool) {
         let d = self.decision;
-        assert_eq!(self.expected["stream"].is_string(), true);
         assert_eq!(self.expected["status"], d.status.name(), "{}", self.context);
         let clear = |key: &str| self.number(key).is_none_or(|gap| gap > CLEAR);
         let (clear_value, clear_quorum) = (clear("gap_value"), clear("gap_quorum"));
@@ -119,7 +118,7 @@ impl Comparison<'_> {
             assert_eq!(quorum, expected, "{}", self.context);
             match self.number("log_evidence") {
                 Some(ln) => {
-                    self.near("log_evidence", d.log_evidence.expect("evidence"), LOG_EVIDENCE * ln.abs())
+                    self.near("log_evidence", d.log_evidence.expect("evidence"), LOG_EVIDENCE * ln.abs());
                 }
                 None => assert_eq!(d.log_evidence, None, "{}", self.context),
             }

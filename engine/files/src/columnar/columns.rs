@@ -235,6 +235,7 @@ impl NumberColumn {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "accessors are references themselves")]
 fn at<A: ArrayAccessor>(array: A, index: usize) -> Option<A::Item> {
     (index < array.len() && !array.is_null(index)).then(|| array.value(index))
 }

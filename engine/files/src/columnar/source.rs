@@ -89,7 +89,7 @@ impl ParquetRows {
 fn build(file: File) -> Result<(ParquetRecordBatchReader, u64), String> {
     // The types of Parquet itself tell enough; an embedded Arrow schema is one more thing to be trusted.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let metadata = ArrowReaderMetadata::load(&file, options.clone()).map_err(|error| words(error))?;
+    let metadata = ArrowReaderMetadata::load(&file, options.clone()).map_err(words)?;
     places(metadata.schema())?;
     let rows = metadata.metadata().file_metadata().num_rows();
     let rows =

@@ -80,7 +80,8 @@ pub struct Accuracy {
     /// Mean error in the attack's direction, where the attack pushes one way; for `omniscient`, which chooses its side anew
     /// each round, the mean absolute error.
     pub bias_max: Option<f64>,
-    /// Share of rounds in which the central credible interval holds the truth.
+    /// Share of rounds in which the central credible interval holds the truth, the distribution being flat within each bin of
+    /// its grid.
     pub coverage: Option<Levels>,
     /// Mean width of these intervals.
     pub width: Option<Levels>,

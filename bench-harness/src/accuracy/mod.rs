@@ -30,6 +30,9 @@ pub struct Args {
     /// Only cells whose description holds each of these words, such as `noise=gaussian,attack=none,n=7`.
     #[arg(long, value_name = "FILTER", value_delimiter = ',')]
     pub cells: Vec<String>,
+    /// Rounds of a cell, instead of 200 in a short run and up to 1,000 in a full one; costly cells then get them all.
+    #[arg(long)]
+    pub rounds: Option<usize>,
     /// Print the cells' descriptions and measure nothing.
     #[arg(long)]
     pub list: bool,
@@ -61,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
+    let effort = effort(args);
     let mut lines = vec![Line::Run(head)];
     lines.extend(measured(&plans, &effort, args)?);
     lines.extend(influence::curves()?.into_iter().map(Line::Influence));
@@ -74,6 +77,14 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     print!("{}", summary::of(&lines));
     Ok(())
+}
+
+fn effort(args: &Args) -> Effort {
+    let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
+    match args.rounds {
+        Some(rounds) => Effort { rounds: rounds.max(runner::CHAIN), steps: f64::INFINITY, ..effort },
+        None => effort,
+    }
 }
 
 fn chosen(args: &Args) -> anyhow::Result<Vec<Plan>> {
@@ -144,6 +155,7 @@ mod tests {
             seed: 4,
             out: None,
             cells: cells.iter().map(|&c| c.to_owned()).collect(),
+            rounds: None,
             list: false,
             date: None,
             threads: Some(threads),

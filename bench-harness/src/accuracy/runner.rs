@@ -27,7 +27,7 @@ impl Effort {
     /// Of a short run.
     pub const QUICK: Self = Self { rounds: 200, searched: 25, steps: 1e8 };
     /// Of a full run.
-    pub const FULL: Self = Self { rounds: 2_000, searched: 100, steps: 5e7 };
+    pub const FULL: Self = Self { rounds: 1_000, searched: 75, steps: 2.5e7 };
 }
 
 /// Rounds of a chain.
@@ -35,7 +35,7 @@ pub const CHAIN: usize = 25;
 /// Least rounds of a cell, however costly (less only where [`Effort`] itself asks for less).
 pub const ROUNDS_MIN: usize = 250;
 /// Objectives other than `marginal` are measured up to so many quorums.
-const QUORUMS_MAX: f64 = 250.0;
+const QUORUMS_MAX: f64 = 130.0;
 /// Reports that an omniscient search tries, at most.
 const TRIES: f64 = 64.0;
 

@@ -1,6 +1,7 @@
 use super::model::{Mover, Told};
 use super::*;
 use centauri_engine::*;
+use rand_distr::{Distribution as _, StandardNormal};
 
 fn scenario(noise: Noise, prior: Prior) -> Scenario {
     Scenario { noise, n: 5, f: 1, prior, loss: 0.0, drift: Drift::None, wrong: Wrong::Right }
@@ -106,4 +107,37 @@ fn errors_have_the_unit_as_their_spread_and_drift_changes_them() {
     assert!((spread(Drift::None) - 1.0).abs() < 0.06);
     assert!((spread(Drift::Bias) - 1.125).abs() < 0.06);
     assert!((spread(Drift::Scale) - 19.0 / 12.0).abs() < 0.09);
+}
+
+/// Replicas read the same messages, so their errors are not independent, as the model has them. This is what it costs: the
+/// model is right where every replica reads a window of its own, and far too sure of itself where they share one.
+#[test]
+fn shared_windows_cost_coverage_that_windows_of_ones_own_do_not() {
+    use crate::estimator::{Estimator as _, objective::OfObjective};
+    let scenario = Scenario { n: 7, f: 2, ..scenario(Noise::Window(Computation::Mean), Prior::Strong) };
+    let told = std::sync::Arc::new(Told::new(&scenario).unwrap());
+    let mut marginal = OfObjective::new(Objective::Marginal, told);
+    let window = Window::new(Computation::Mean);
+    let mut rng = seed::generator(21);
+    let mut covered = |shared: bool| {
+        let rounds = 600;
+        let mut inside = 0;
+        for _ in 0..rounds {
+            let truth: f64 = StandardNormal.sample(&mut rng);
+            let of_all = window.readings(&mut rng, truth);
+            let mut report = || {
+                let own = if shared { of_all.clone() } else { window.readings(&mut rng, truth) };
+                window.report(&mut rng, &own).map_or(Report::Missing, Report::Value)
+            };
+            let reports: Vec<Report> = (0..7).map(|_| report()).collect();
+            let decided = marginal.estimate(&reports).unwrap().decided.unwrap();
+            let (low, high) = decided.distribution.interval(0.95);
+            inside += usize::from(low <= truth && truth <= high);
+        }
+        f64::from(u32::try_from(inside).unwrap()) / f64::from(rounds)
+    };
+    let (own, shared) = (covered(false), covered(true));
+    println!("95 % intervals cover {own:.3} with windows of one's own, {shared:.3} with a shared one");
+    assert!(own > 0.92, "{own}");
+    assert!(shared < own - 0.05, "{shared}");
 }

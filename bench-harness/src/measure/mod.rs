@@ -233,9 +233,10 @@ mod tests {
             tally.round(1.5, &estimate, &Circumstances { region, ..about(truth, 0.0, 0.0) });
         }
         let line = tally.line(&cell(), "marginal", 7);
-        // 50 %: [0, 2]; 80 and 95 %: [0, 3].
-        assert_eq!(line.coverage, Some(Levels { p50: 0.75, p80: 1.0, p95: 1.0 }));
-        assert_eq!(line.width, Some(Levels { p50: 2.0, p80: 3.0, p95: 3.0 }));
+        // 50 %: [0.5, 2.5]; 80 %: [−0.1, 3.1]; 95 %: [−0.4, 3.4].
+        assert_eq!(line.coverage, Some(Levels { p50: 0.5, p80: 1.0, p95: 1.0 }));
+        let width = line.width.unwrap();
+        assert!((width.p50 - 2.0).abs() + (width.p80 - 3.2).abs() + (width.p95 - 3.8).abs() < 1e-12);
         assert_eq!(line.log_score, Some(0.25f64.ln()));
         assert_eq!((line.region_coverage, line.region_width), (Some(0.5), Some(2.0)));
         // CDF at the truths: 0.125, 0.375, 0.5, 0.875, which central intervals of level 0.75, 0.25, 0, 0.75 reach.

@@ -130,7 +130,9 @@ fn each_reason_says_what_was_seen_and_how_likely_that_is() {
     assert!(!forked.in_quorum);
 
     let words = |i: usize, parts: &[&str]| {
-        parts.iter().for_each(|part| assert_contains(&explanation.sentence(i), part))
+        for part in parts {
+            assert_contains(&explanation.sentence(i), part);
+        }
     };
     words(0, &["in the quorum: its value 50.2 lies", "sd", "without it the decision would be"]);
     words(2, &["left out: its value 11 lies", "sd below", "P(honest)", "e-", "log-likelihood -"]);

@@ -75,7 +75,7 @@ fn by_hand(rounds: &[(u32, i64, &[Report])]) -> Vec<Found> {
     let decide = |&(stream, round, reports): &(u32, i64, &[Report])| {
         session.push(StreamId(stream), round, reports).unwrap();
         let decisions = session.flush().unwrap();
-        let (decision, honest) = (decisions.decision(0).clone(), decisions.honest(0).unwrap()[0]);
+        let (decision, honest) = (*decisions.decision(0), decisions.honest(0).unwrap()[0]);
         let name = session.fleet().stream(StreamId(stream)).unwrap().name().to_owned();
         (name, round, decision.value, decision.confidence, honest)
     };

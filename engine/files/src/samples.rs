@@ -15,10 +15,18 @@ use std::io::Read;
 /// assert_eq!(samples, [0.5, 1.25]);
 /// # Ok::<(), centauri_files::FileError>(())
 /// ```
-pub fn read_samples(input: impl Read, file: &str) -> Result<Vec<f64>, FileError> {
+pub fn read_samples(mut input: impl Read, file: &str) -> Result<Vec<f64>, FileError> {
     let row = |line: u64, problem: String| FileError::Row { file: file.to_owned(), line, problem };
-    let line_of = |error: &csv::Error| error.position().map_or(1, csv::Position::line);
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes).map_err(|reason| FileError::Io {
+        file: file.to_owned(),
+        action: "reading",
+        reason,
+    })?;
+    let line_at =
+        |position: Option<&csv::Position>| line_of_row(&bytes, position.map_or(0, csv::Position::byte));
+    let line_of = |error: &csv::Error| line_at(error.position());
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes.as_slice());
     let headers = reader.headers().map_err(|error| row(line_of(&error), error.to_string()))?;
     let column = headers
         .iter()
@@ -27,7 +35,7 @@ pub fn read_samples(input: impl Read, file: &str) -> Result<Vec<f64>, FileError>
     let mut samples = Vec::new();
     let mut record = csv::StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| row(line_of(&error), error.to_string()))? {
-        let line = record.position().map_or(0, csv::Position::line);
+        let line = line_at(record.position());
         let text = record.get(column).unwrap_or_default();
         let value: Option<f64> = text.parse().ok().filter(|value: &f64| value.is_finite());
         match value {
@@ -38,6 +46,13 @@ pub fn read_samples(input: impl Read, file: &str) -> Result<Vec<f64>, FileError>
         }
     }
     Ok(samples)
+}
+
+/// The line, counted from 1, of the row that is read from `offset` on: empty lines before it are not part of it.
+fn line_of_row(bytes: &[u8], offset: u64) -> u64 {
+    let (before, rest) = bytes.split_at(usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len()));
+    let empty = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    1 + before.iter().chain(empty).filter(|&&byte| byte == b'\n').count() as u64
 }
 
 #[cfg(test)]

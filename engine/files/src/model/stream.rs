@@ -35,8 +35,16 @@ pub(super) type Published = BTreeMap<String, Distribution>;
 
 /// Reads the stream at `field`, which is `streams[index]`.
 pub(super) fn read(field: &Field<'_, '_>, published: &Published) -> Result<StreamSpec, FileError> {
-    field.table("a stream")?.require("support", SUPPORT)?;
-    read_template(field, published).map(|(spec, _)| spec)
+    let (spec, gaps) = read_template(field, published)?;
+    if gaps.support {
+        named(field, &spec.name)?.require("support", SUPPORT)?;
+    }
+    Ok(spec)
+}
+
+/// The stream's table, whose errors say its name.
+fn named<'a>(field: &Field<'_, 'a>, name: &str) -> Result<Table<'a>, FileError> {
+    Ok(field.table("a stream")?.renamed(format!("{} {}: ", field.path(), quoted(name))))
 }
 
 /// What a stream of a template leaves out.
@@ -59,7 +67,7 @@ pub(super) fn read_template(
 ) -> Result<(StreamSpec, Gaps), FileError> {
     let table = field.table("a stream")?;
     let name = name_of(&table.require("name", "the stream's name")?)?;
-    let table = table.renamed(format!("{} {}: ", field.path(), quoted(&name)));
+    let table = named(field, &name)?;
     table.only(&KEYS)?;
     let replica_names = replica_names(&table)?;
     let replicas = replicas(&table, replica_names, published)?;

@@ -17,7 +17,8 @@ fn set() -> ModelSet {
     set.streams = (0..STREAMS)
         .map(|i| {
             let kind = i % MODELS;
-            let prior = if kind % 2 == 0 { PriorSpec::following("step") } else { PriorSpec::Uniform };
+            let prior =
+                if kind.is_multiple_of(2) { PriorSpec::following("step") } else { PriorSpec::Uniform };
             StreamSpec::builder(
                 format!("stream/{i}"),
                 (0..4).map(|r| format!("replica-{}", (i / 1_000 + r) % 90)),

@@ -120,7 +120,7 @@ output = { computation = "identity" }
 fn what_cannot_be_fitted_is_one_line_and_exit_code_2() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let write = |name: &str, text: &str| {
-        std::fs::write(folder.path().join(name), text).expect("a file can be written")
+        std::fs::write(folder.path().join(name), text).expect("a file can be written");
     };
     write("few.csv", "sample\n1\n2\n");
     write("words.csv", "sample\n1\nx\n");

@@ -175,7 +175,7 @@ fn the_scalar_backend_decides_as_the_slow_way() {
             );
             match found.log_evidence {
                 Some(ln) => {
-                    check(&format!("evidence, {context}"), ln, slow.ln_evidence, 1e-6 * ln.abs().max(1.0))
+                    check(&format!("evidence, {context}"), ln, slow.ln_evidence, 1e-6 * ln.abs().max(1.0));
                 }
                 None => assert_eq!(slow.ln_evidence, f64::NEG_INFINITY, "{context}"),
             }

@@ -79,6 +79,7 @@ impl Work {
                 model: ModelId(0),
                 objective: None,
                 wants_marginal: false,
+                wants_region: true,
                 observations: &observations,
                 ln_prior: None,
             });

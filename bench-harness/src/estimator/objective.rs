@@ -80,6 +80,7 @@ impl Estimator for OfObjective {
             model: MODEL,
             objective: Some(self.objective),
             wants_marginal: true,
+            wants_region: true,
             observations: &observations,
             ln_prior: self.ln_prior.as_deref(),
         });

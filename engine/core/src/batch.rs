@@ -17,6 +17,7 @@ struct Packed {
     model: ModelId,
     objective: Option<Objective>,
     wants_marginal: bool,
+    wants_region: bool,
     observations: (usize, usize),
     ln_prior: (usize, usize),
 }
@@ -30,6 +31,8 @@ pub struct Entry<'a> {
     pub objective: Option<Objective>,
     /// Whether the marginal distribution is to be kept (for a prior that follows).
     pub wants_marginal: bool,
+    /// Whether the decision's region is asked for; without, it is `None`, and the search over quorums that it takes is spared.
+    pub wants_region: bool,
     /// What was observed of each replica, in the model's order.
     pub observations: &'a [Observation],
     /// Natural log-prior over the support, where it is not the model's.
@@ -72,6 +75,7 @@ impl Batch {
             model: entry.model,
             objective: entry.objective,
             wants_marginal: entry.wants_marginal,
+            wants_region: entry.wants_region,
             observations: (observations, self.observations.len()),
             ln_prior: (ln_prior, self.ln_priors.len()),
         });
@@ -85,6 +89,7 @@ impl Batch {
                 model: packed.model,
                 objective: packed.objective,
                 wants_marginal: packed.wants_marginal,
+                wants_region: packed.wants_region,
                 observations: &self.observations[packed.observations.0..packed.observations.1],
                 ln_prior: (!ln_prior.is_empty()).then_some(ln_prior),
             }

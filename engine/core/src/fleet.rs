@@ -154,6 +154,13 @@ impl Fleet {
         self.models.get(id.0 as usize).map(|shared| &*shared.compiled)
     }
 
+    /// The compiled model of this id, to be kept: a model that a later fleet still shares is the same allocation, one that
+    /// was compiled anew is another. What a backend derives from a model it can thus keep for as long as the model lasts.
+    #[must_use]
+    pub fn shared_model(&self, id: ModelId) -> Option<&Arc<CompiledModel>> {
+        self.models.get(id.0 as usize).map(|shared| &shared.compiled)
+    }
+
     /// The number of different models.
     #[must_use]
     pub fn models(&self) -> usize {

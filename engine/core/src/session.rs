@@ -206,6 +206,7 @@ impl Session {
             model: info.model(),
             objective: self.objective,
             wants_marginal: model.follows(),
+            wants_region: true,
             observations: &self.observations,
             ln_prior: ln_prior.as_deref(),
         });

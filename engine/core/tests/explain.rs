@@ -228,6 +228,7 @@ fn a_following_prior_is_the_rounds_own_and_explaining_leaves_it_alone() {
             model: ModelId(0),
             objective: None,
             wants_marginal: false,
+            wants_region: true,
             observations: &observations,
             ln_prior: Some(&ln_prior),
         });
@@ -247,8 +248,14 @@ fn what_does_not_fit_the_model_is_refused() {
     let model = fleet.model(ModelId(0)).expect("one model");
     let decision = decide(set.streams[0].clone(), &[Report::Value(3.0), Report::Missing]);
     let refused = |observations: &[Observation], reports: &[Report], decision: &Decision, words: &str| {
-        let entry =
-            Entry { model: ModelId(0), objective: None, wants_marginal: false, observations, ln_prior: None };
+        let entry = Entry {
+            model: ModelId(0),
+            objective: None,
+            wants_marginal: false,
+            wants_region: true,
+            observations,
+            ln_prior: None,
+        };
         let decided = Decided { entry, reports, decision, honest: None };
         let error = Explainer::new().explain(model, &decided).expect_err("refused");
         assert_eq!(error.to_string(), words);

@@ -90,7 +90,7 @@ impl Decider {
     /// Decides the round of `entry`, which fits `model`, and adds the decision to `decisions`.
     pub(crate) fn decide(&mut self, model: &CompiledModel, entry: &Entry<'_>, decisions: &mut Decisions) {
         self.evidence.collect(model, entry);
-        let decision = self.of_evidence(model, entry, true);
+        let decision = self.of_evidence(model, entry, entry.wants_region);
         let keep = if entry.wants_marginal { self.marginal.ln_posterior() } else { &[] };
         decisions.push(decision, &self.honest, keep);
     }
@@ -104,7 +104,7 @@ impl Decider {
     ) -> Decision {
         self.evidence.collect(model, entry);
         self.evidence.leave_out(position);
-        Decision { region: None, ..self.of_evidence(model, entry, false) }
+        self.of_evidence(model, entry, false)
     }
 
     fn of_evidence(&mut self, model: &CompiledModel, entry: &Entry<'_>, wants_region: bool) -> Decision {
@@ -159,6 +159,7 @@ impl Decider {
             log_evidence: (ln_evidence > f64::NEG_INFINITY).then_some(ln_evidence),
             region: found
                 .hull
+                .filter(|_| wants_region)
                 .map(|(low, high)| Region { low: support.point(low), high: support.point(high) }),
             exhaustive: found.exhaustive,
             ..summary.decision(support)

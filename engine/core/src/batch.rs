@@ -83,16 +83,24 @@ impl Batch {
 
     /// The rounds in the order in which they were added.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = Entry<'_>> {
-        self.entries.iter().map(|packed| {
-            let ln_prior = &self.ln_priors[packed.ln_prior.0..packed.ln_prior.1];
-            Entry {
-                model: packed.model,
-                objective: packed.objective,
-                wants_marginal: packed.wants_marginal,
-                wants_region: packed.wants_region,
-                observations: &self.observations[packed.observations.0..packed.observations.1],
-                ln_prior: (!ln_prior.is_empty()).then_some(ln_prior),
-            }
-        })
+        self.entries.iter().map(|packed| self.unpacked(packed))
+    }
+
+    /// The round that was added as number `round`, from 0; `None` where there is none.
+    #[must_use]
+    pub fn get(&self, round: usize) -> Option<Entry<'_>> {
+        self.entries.get(round).map(|packed| self.unpacked(packed))
+    }
+
+    fn unpacked(&self, packed: &Packed) -> Entry<'_> {
+        let ln_prior = &self.ln_priors[packed.ln_prior.0..packed.ln_prior.1];
+        Entry {
+            model: packed.model,
+            objective: packed.objective,
+            wants_marginal: packed.wants_marginal,
+            wants_region: packed.wants_region,
+            observations: &self.observations[packed.observations.0..packed.observations.1],
+            ln_prior: (!ln_prior.is_empty()).then_some(ln_prior),
+        }
     }
 }

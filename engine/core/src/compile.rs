@@ -135,6 +135,16 @@ impl CompiledModel {
         self.tables.iter().map(Table::bytes).sum::<usize>() + self.ln_prior.len() * size_of::<f64>()
     }
 
+    /// The tables, one for each pair of link and noise that occurs.
+    pub(crate) fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// Which of [`Self::tables`] each replica has.
+    pub(crate) fn table_of(&self) -> &[u8] {
+        &self.table_of
+    }
+
     /// Moves a following prior on by `rounds` rounds; one that does not follow stays as it is.
     pub(crate) fn advance(&self, ln_prior: &mut Vec<f64>, rounds: u64) {
         if let Some(following) = &self.following {

@@ -192,6 +192,16 @@ impl Decisions {
         self.marginal_from.push(self.marginal.len());
         self.marginal.extend_from_slice(ln_marginal);
     }
+
+    /// Adds the decisions of `later` behind these.
+    pub(crate) fn append(&mut self, later: &Self) {
+        self.items.extend_from_slice(&later.items);
+        let (honest, marginal) = (self.honest.len(), self.marginal.len());
+        self.honest_from.extend(later.honest_from.iter().map(|from| from + honest));
+        self.honest.extend_from_slice(&later.honest);
+        self.marginal_from.extend(later.marginal_from.iter().map(|from| from + marginal));
+        self.marginal.extend_from_slice(&later.marginal);
+    }
 }
 
 fn span<'a>(values: &'a [f64], from: &[usize], i: usize) -> &'a [f64] {

@@ -54,6 +54,7 @@ mod plain;
 mod prior;
 mod scalar;
 mod session;
+mod simd;
 mod spec;
 mod support;
 mod table;
@@ -73,6 +74,7 @@ pub use fleet::{Fleet, ModelId, Stream, StreamId};
 pub use observation::{Observation, Report};
 pub use scalar::ScalarBackend;
 pub use session::{Session, SessionError};
+pub use simd::{Rungs, SimdBackend, SimdLevel};
 pub use spec::{
     Computation, DistributionRef, Link, ModelSet, Objective, OutputSpec, PriorSpec, ReplicaSpec, StreamSpec,
     StreamSpecBuilder,

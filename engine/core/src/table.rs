@@ -24,7 +24,7 @@ pub(crate) struct Table {
 
 /// What was computed when the model was compiled.
 #[derive(Clone, Debug)]
-enum Rows {
+pub(crate) enum Rows {
     /// Cell `t − from` is L at the distance of `t = s − i` steps, so that a row is a slice.
     Translated { from: i64, cells: Vec<f64> },
     /// A row for each report in `reports`.
@@ -97,6 +97,16 @@ impl Table {
             Some(cells) => row.copy_from_slice(cells),
             None => self.compute(i, row),
         }
+    }
+
+    /// The rows that were computed when the model was compiled.
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
+    /// `L` of a missing message, the same for every grid point.
+    pub(crate) fn ln_missing(&self) -> f64 {
+        self.ln_missing
     }
 
     /// Mean and standard deviation of the report when `X` is grid point `s`, where it is known.

@@ -35,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("centauri-architecture-tests", &[]),
+    ("centauri-conformance", &["centauri-engine", "centauri-files"]),
     ("centauri-integration-tests", &[]),
     ("centauri-benches", &["centauri-engine"]),
 ];

@@ -107,6 +107,12 @@ impl Decider {
         self.of_evidence(model, entry, false)
     }
 
+    /// Hull of the most probable points over all possible quorums; none where there is none, or too many.
+    pub(crate) fn hull(&mut self, model: &CompiledModel, entry: &Entry<'_>) -> Option<(usize, usize)> {
+        self.evidence.collect(model, entry);
+        self.search.run(&self.evidence, Criteria::None, Quorum::EMPTY).hull
+    }
+
     fn of_evidence(&mut self, model: &CompiledModel, entry: &Entry<'_>, wants_region: bool) -> Decision {
         let objective = entry.objective.unwrap_or(model.objective());
         let possible = self.evidence.quorum_size() > 0;
@@ -175,7 +181,7 @@ impl Decider {
 
 impl Summary {
     /// A decision that says no more than this summary.
-    fn decision(self, support: &crate::support::Support) -> Decision {
+    pub(crate) fn decision(self, support: &crate::support::Support) -> Decision {
         Decision {
             status: Status::NoQuorum,
             value: support.point(self.point),

@@ -1,0 +1,159 @@
+//! Every quorum's evidence and peak: sums and maxima over the support, as many quorums as a vector has lanes reduced
+//! together.
+
+use super::lanes::{Aligned, Real, at, put, reduced};
+use super::walk::{Shape, Visit, Walk};
+use fearless_simd::prelude::*;
+
+#[derive(Debug, Default)]
+pub(super) struct Search<T> {
+    /// `Σ_x P(x) Π r_i(x)` of each quorum, in the order of the walk; then some that mean nothing.
+    pub(super) sums: Vec<T>,
+    /// `max_x P(x) Π r_i(x)` of each quorum.
+    pub(super) peaks: Vec<T>,
+    walk: Walk<T>,
+    groups: [Aligned<T>; 2],
+}
+
+/// Cells that a walk's rests may take: they are to stay in the cache.
+const REST_CELLS: usize = 1 << 15;
+
+impl<T: Real> Search<T> {
+    /// Of `rows`, one for each replica that is left, as long as `prior`; each of the `quorums` quorums leaves `faults` out.
+    pub(super) fn run<S: Simd, const PEAKS: bool>(
+        &mut self,
+        simd: S,
+        prior: &[T],
+        rows: &[T],
+        faults: usize,
+        quorums: usize,
+    ) {
+        let lanes = T::Native::<S>::LEN;
+        let (stride, n) = (prior.len(), rows.len() / prior.len());
+        let vectors = stride / lanes;
+        self.sums.clear();
+        self.sums.resize(quorums.next_multiple_of(lanes), T::of(0.0));
+        self.peaks.clear();
+        self.peaks.resize(if PEAKS { self.sums.len() } else { 0 }, T::of(0.0));
+        self.groups.iter_mut().for_each(|group| group.resize(lanes * lanes));
+        let fits = |wide: usize| Shape::rests(n, faults) * wide * lanes <= REST_CELLS;
+        let mut from = 0;
+        while from < vectors {
+            // Rows are looked at some vectors at a time; how many is known to the compiler.
+            let left = vectors - from;
+            let wide = [8, 4, 2].into_iter().find(|&wide| wide <= left && fits(wide)).unwrap_or(1);
+            let shape = Shape { n, f: faults, stride, from, wide };
+            match wide {
+                8 => self.part::<S, PEAKS, 8>(simd, prior, rows, shape),
+                4 => self.part::<S, PEAKS, 4>(simd, prior, rows, shape),
+                2 => self.part::<S, PEAKS, 2>(simd, prior, rows, shape),
+                _ => self.part::<S, PEAKS, 1>(simd, prior, rows, shape),
+            }
+            from += wide;
+        }
+    }
+
+    fn part<S: Simd, const PEAKS: bool, const WIDE: usize>(
+        &mut self,
+        simd: S,
+        prior: &[T],
+        rows: &[T],
+        shape: Shape,
+    ) {
+        self.walk.reserve(shape, T::Native::<S>::LEN);
+        let [group, peak_group] = &mut self.groups;
+        let mut sums = Sums::<T, PEAKS, WIDE> {
+            group: group.as_mut_slice(),
+            peak_group: peak_group.as_mut_slice(),
+            gathered: 0,
+            settled: 0,
+            sums: &mut self.sums,
+            peaks: &mut self.peaks,
+        };
+        let walk = &mut self.walk;
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                walk.run(simd, prior, rows, shape, &mut sums);
+                sums.settle(simd);
+            },
+        );
+    }
+}
+
+/// Sums and peaks over `WIDE` vectors of each row, on top of those of the vectors before.
+struct Sums<'a, T, const PEAKS: bool, const WIDE: usize> {
+    /// A vector for each of the quorums that have gathered, to be reduced.
+    group: &'a mut [T],
+    peak_group: &'a mut [T],
+    gathered: usize,
+    /// Groups that have been reduced.
+    settled: usize,
+    sums: &'a mut [T],
+    peaks: &'a mut [T],
+}
+
+impl<S: Simd, T: Real, const PEAKS: bool, const WIDE: usize> Visit<S, T> for Sums<'_, T, PEAKS, WIDE> {
+    #[inline(always)]
+    fn leaves(&mut self, simd: S, base: &[T], rests: &[T]) {
+        let lanes = T::Native::<S>::LEN;
+        let zero = T::Native::<S>::splat(simd, T::of(0.0));
+        let mut known = [zero; WIDE];
+        for (v, known) in known.iter_mut().enumerate() {
+            *known = at::<S, T>(simd, base, v);
+        }
+        for rest in rests.chunks_exact(WIDE * lanes) {
+            let mut sum = known[0] * at::<S, T>(simd, rest, 0);
+            let mut peak = sum;
+            for (v, &known) in known.iter().enumerate().skip(1) {
+                let rest = at::<S, T>(simd, rest, v);
+                if PEAKS {
+                    let product = known * rest;
+                    sum += product;
+                    peak = peak.max(product);
+                } else {
+                    sum = known.mul_add(rest, sum);
+                }
+            }
+            put::<S, T>(self.group, self.gathered, sum);
+            if PEAKS {
+                put::<S, T>(self.peak_group, self.gathered, peak);
+            }
+            self.gathered += 1;
+            if self.gathered == lanes {
+                self.settle(simd);
+            }
+        }
+    }
+}
+
+impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
+    /// Reduces what has gathered; where that is less than a group the rest means nothing.
+    #[inline(always)]
+    fn settle<S: Simd>(&mut self, simd: S) {
+        if self.gathered == 0 {
+            return;
+        }
+        let place = self.settled;
+        let sums = reduced::<S, T>(
+            simd,
+            self.group,
+            #[inline(always)]
+            |a, b| a + b,
+        );
+        let sums = at::<S, T>(simd, self.sums, place) + sums;
+        put::<S, T>(self.sums, place, sums);
+        if PEAKS {
+            let peaks = reduced::<S, T>(
+                simd,
+                self.peak_group,
+                #[inline(always)]
+                |a: T::Native<S>, b: T::Native<S>| a.max(b),
+            );
+            let peaks = at::<S, T>(simd, self.peaks, place).max(peaks);
+            put::<S, T>(self.peaks, place, peaks);
+        }
+        self.settled += 1;
+        self.gathered = 0;
+    }
+}

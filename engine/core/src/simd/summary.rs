@@ -1,0 +1,198 @@
+//! Products of a quorum's rows in float64, and what is reported of a distribution.
+
+use super::choose::TIE_RATIO;
+use super::lanes::{Aligned, Real, at, put};
+use super::ratios::Ratios;
+use super::round::Round;
+use crate::decision::{Quorum, Summary};
+use crate::support::Support;
+use fearless_simd::prelude::*;
+
+/// A distribution over the support, up to a factor.
+#[derive(Debug, Default)]
+pub(super) struct Masses {
+    /// Zero from the support's end on.
+    pub(super) cells: Aligned<f64>,
+    pub(super) sum: f64,
+    pub(super) peak: f64,
+}
+
+/// Rows that are multiplied in one go.
+const ROWS: usize = 8;
+
+impl Masses {
+    /// `P(x) Π_{i∈quorum} r_i(x)`.
+    pub(super) fn of_quorum<S: Simd>(&mut self, simd: S, round: &Round, ratios: &Ratios, quorum: Quorum) {
+        let prior = round.prior::<f64>(ratios);
+        self.cells.resize(prior.len());
+        let mut rows = [prior; ROWS];
+        let (mut count, mut factor, mut first) = (0, 1.0, true);
+        let n = round.replicas();
+        for i in (0..n).filter(|&i| quorum.contains(i)) {
+            match round.row(ratios, i) {
+                Ok(row) => {
+                    rows[count] = row;
+                    count += 1;
+                }
+                Err(ratio) => factor *= ratio,
+            }
+            if count == ROWS {
+                self.multiply(simd, first.then_some(prior), &rows, 1.0);
+                (count, first) = (0, false);
+            }
+        }
+        self.multiply(simd, first.then_some(prior), &rows[..count], factor);
+    }
+
+    /// Multiplies `source`, or else the cells, by `rows` and `factor`, and finds sum and peak.
+    fn multiply<S: Simd>(&mut self, simd: S, source: Option<&[f64]>, rows: &[&[f64]], factor: f64) {
+        let this = &mut *self;
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let cells = this.cells.as_mut_slice();
+                let factor = S::f64s::splat(simd, factor);
+                let mut sum = S::f64s::splat(simd, 0.0);
+                let mut peak = sum;
+                for v in 0..cells.len() / S::f64s::LEN {
+                    let mut mass = at::<S, f64>(simd, source.unwrap_or(cells), v) * factor;
+                    for row in rows {
+                        mass *= at::<S, f64>(simd, row, v);
+                    }
+                    sum += mass;
+                    peak = peak.max(mass);
+                    put::<S, f64>(cells, v, mass);
+                }
+                this.sum = sum.reduce_sum();
+                this.peak = peak.reduce_max();
+            },
+        );
+    }
+
+    /// Of `cells`, in any precision.
+    pub(super) fn of_cells<S: Simd, T: Real>(&mut self, simd: S, from: &[T]) {
+        self.cells.resize(from.len());
+        let this = &mut *self;
+        simd.vectorize(
+            #[inline(always)]
+            || {
+                let cells = this.cells.as_mut_slice();
+                for (to, from) in cells.iter_mut().zip(from) {
+                    *to = from.wide();
+                }
+                let mut sum = S::f64s::splat(simd, 0.0);
+                let mut peak = sum;
+                for v in 0..cells.len() / S::f64s::LEN {
+                    let mass = at::<S, f64>(simd, cells, v);
+                    sum += mass;
+                    peak = peak.max(mass);
+                }
+                this.sum = sum.reduce_sum();
+                this.peak = peak.reduce_max();
+            },
+        );
+    }
+
+    /// What is reported of it; `None` where errors of `slack` in the logarithm of a mass leave its value open.
+    pub(super) fn summary<S: Simd>(
+        &self,
+        simd: S,
+        support: &Support,
+        credible: f64,
+        slack: f64,
+    ) -> Option<Summary> {
+        let cells = self.cells.as_slice();
+        let tail = (1.0 - credible) / 2.0;
+        let tie = self.peak * TIE_RATIO;
+        let (point, alone, (away, square), (low, high)) = simd.vectorize(
+            #[inline(always)]
+            || {
+                let (point, alone) = nearest(simd, cells, tie * (1.0 - slack));
+                let moments = moments(simd, cells, point);
+                (point, alone, moments, interval(simd, cells, self.sum, tail))
+            },
+        );
+        let mass = cells[point];
+        if mass < tie * (1.0 + slack) && !alone {
+            return None;
+        }
+        let last = support.points() - 1;
+        let per_sum = 1.0 / self.sum;
+        let (away, square) = (away * per_sum, square * per_sum);
+        Some(Summary {
+            point,
+            confidence: mass * per_sum,
+            mean: support.min() + (point as f64 + away) * support.step(),
+            sd: (square - away * away).max(0.0).sqrt() * support.step(),
+            low: support.point(low.min(last)),
+            high: support.point(high.min(last)),
+        })
+    }
+}
+
+/// The first cell that is at least `least`, and whether it is the only one.
+#[inline(always)]
+fn nearest<S: Simd>(simd: S, cells: &[f64], least: f64) -> (usize, bool) {
+    let least = S::f64s::splat(simd, least);
+    let (mut first, mut count) = (0, 0);
+    for (word, cells) in cells.chunks(64).enumerate() {
+        let mut bits = 0;
+        for v in 0..cells.len() / S::f64s::LEN {
+            bits |= at::<S, f64>(simd, cells, v).simd_ge(least).to_bitmask() << (v * S::f64s::LEN);
+        }
+        if bits != 0 && count == 0 {
+            first = word * 64 + bits.trailing_zeros() as usize;
+        }
+        count += bits.count_ones();
+    }
+    (first, count == 1)
+}
+
+/// First and second moment around `point`, in steps.
+#[inline(always)]
+fn moments<S: Simd>(simd: S, cells: &[f64], point: usize) -> (f64, f64) {
+    let mut away = S::f64s::from_slice(simd, &LANES[..S::f64s::LEN]) - point as f64;
+    let zero = S::f64s::splat(simd, 0.0);
+    let (mut first, mut second) = (zero, zero);
+    for v in 0..cells.len() / S::f64s::LEN {
+        let share = at::<S, f64>(simd, cells, v) * away;
+        first += share;
+        second = share.mul_add(away, second);
+        away += S::f64s::LEN as f64;
+    }
+    (first.reduce_sum(), second.reduce_sum())
+}
+
+const LANES: [f64; 8] = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
+
+/// The least cells at which the sum reaches the share `tail` of the whole and the share `1 − tail`; the number of cells
+/// where rounding leaves it short.
+#[inline(always)]
+fn interval<S: Simd>(simd: S, cells: &[f64], sum: f64, tail: f64) -> (usize, usize) {
+    /// As in the scalar code: the CDF is a rounded sum.
+    const ROUNDING: f64 = 1e-12;
+    let lanes = S::f64s::LEN;
+    let (from, to) = ((tail - ROUNDING) * sum, (1.0 - tail - ROUNDING) * sum);
+    let within = |v: usize, before: f64, least: f64| {
+        let mut reached = before;
+        let cells = &cells[v * lanes..(v + 1) * lanes];
+        let first = cells.iter().position(|mass| {
+            reached += mass;
+            reached >= least
+        });
+        // Added up one by one the sum may fall short of what the whole vector gave.
+        v * lanes + first.unwrap_or(lanes - 1)
+    };
+    let (mut low, mut reached) = (None, 0.0);
+    for v in 0..cells.len() / lanes {
+        let before = reached;
+        reached += at::<S, f64>(simd, cells, v).reduce_sum();
+        if low.is_none() && reached >= from {
+            low = Some(within(v, before, from));
+        }
+        if reached >= to {
+            return (low.unwrap_or(cells.len()), within(v, before, to));
+        }
+    }
+    (low.unwrap_or(cells.len()), cells.len())
+}

@@ -2,7 +2,7 @@
 //! scalar code.
 
 use super::choose::{TIE_RATIO, best, choose, most_honest, quorum};
-use super::lanes::{Aligned, Real};
+use super::lanes::{Aligned, Real, at};
 use super::marginal::Marginal;
 use super::ratios::{InCells, Ratios};
 use super::region;
@@ -250,7 +250,7 @@ impl<T: InCells> Kernels<T> {
         let slack = case.slack_of_quorums::<S, T>();
         if T::UNIT > f64::UNIT {
             let first = if evidence { &self.search.sums } else { &self.search.peaks };
-            return nearest(simd, case, &first[..quorums], slack, after);
+            return nearest(simd, case, first, slack, after);
         }
         let (sums, peaks) = (&self.search.sums[..quorums], &self.search.peaks[..quorums]);
         if case.objective == Objective::Posterior
@@ -288,17 +288,38 @@ fn nearest<S: Simd, T: Real>(
     after: &mut After,
 ) -> Option<Quorum> {
     let Case { ratios, round, .. } = case;
-    let top = first.iter().fold(T::of(0.0), |top, &c| if c > top { c } else { top });
-    if top.wide() < T::SAFE {
+    let (n, faults) = (round.replicas(), round.faults);
+    let rivals = &mut after.rivals;
+    rivals.clear();
+    let few = simd.vectorize(
+        #[inline(always)]
+        || {
+            let vectors = first.len() / T::Native::<S>::LEN;
+            let mut top = at::<S, T>(simd, first, 0);
+            for v in 1..vectors {
+                top = top.max(at::<S, T>(simd, first, v));
+            }
+            let top = top.reduce_max().wide();
+            if top < T::SAFE {
+                return false;
+            }
+            let least = T::Native::<S>::splat(simd, T::of(top * TIE_RATIO * (1.0 - slack - 2.0 * T::UNIT)));
+            for v in 0..vectors {
+                let mut bits = at::<S, T>(simd, first, v).simd_ge(least).to_bitmask();
+                while bits != 0 {
+                    if rivals.len() == RIVALS_MAX {
+                        return false;
+                    }
+                    let q = v * T::Native::<S>::LEN + bits.trailing_zeros() as usize;
+                    rivals.push((quorum(n, faults, q), 0.0, 0.0));
+                    bits &= bits - 1;
+                }
+            }
+            true
+        },
+    );
+    if !few {
         return None;
-    }
-    let least = T::of(top.wide() * TIE_RATIO * (1.0 - slack - 2.0 * T::UNIT));
-    after.rivals.clear();
-    for (q, _) in first.iter().enumerate().filter(|(_, c)| **c >= least) {
-        if after.rivals.len() == RIVALS_MAX {
-            return None;
-        }
-        after.rivals.push((quorum(round.replicas(), round.faults, q), 0.0, 0.0));
     }
     if let [only] = after.rivals.as_slice() {
         return Some(only.0);

@@ -45,7 +45,7 @@ impl<T: Real> Marginal<T> {
             4 => this.small::<S, 4>(simd, prior, rows),
             _ => simd.vectorize(
                 #[inline(always)]
-                || this.sweep(simd, prior, rows, n, width),
+                || this.large(simd, prior, rows, width),
             ),
         }
     }
@@ -62,22 +62,6 @@ impl<T: Real> Marginal<T> {
             self.weights.push(T::of(weight));
             weight *= per_fault * (b + 1) as f64 / (n - b) as f64;
         }
-    }
-
-    #[inline(always)]
-    fn sweep<S: Simd>(&mut self, simd: S, prior: &[T], rows: &[T], n: usize, width: usize) {
-        let lanes = T::Native::<S>::LEN;
-        let zero = T::Native::<S>::splat(simd, T::of(0.0));
-        self.shares.as_mut_slice().fill(T::of(0.0));
-        let mut sum = zero;
-        for v in 0..prior.len() / lanes {
-            let mass = at::<S, T>(simd, prior, v);
-            let total = mass * self.forward(simd, rows, prior.len(), v, n, width);
-            put::<S, T>(self.total.as_mut_slice(), v, total);
-            sum += total;
-            self.backward(simd, rows, prior.len(), v, n, width, mass);
-        }
-        self.finish(simd, sum, n);
     }
 
     #[inline(always)]
@@ -147,72 +131,172 @@ impl<T: Real> Marginal<T> {
         );
     }
 
+    /// The same for any number of faults, some replicas at a time.
     #[inline(always)]
-    fn forward<S: Simd>(
-        &mut self,
-        simd: S,
-        rows: &[T],
-        stride: usize,
-        v: usize,
-        n: usize,
-        width: usize,
-    ) -> T::Native<S> {
-        let lanes = T::Native::<S>::LEN;
-        let before = self.before.as_mut_slice();
-        before[..width * lanes].fill(T::of(0.0));
-        before[..lanes].fill(T::of(1.0));
-        for (i, row) in rows.chunks_exact(stride).enumerate() {
-            let ratio = at::<S, T>(simd, row, v);
-            let (known, next) =
-                before[i * width * lanes..(i + 2) * width * lanes].split_at_mut(width * lanes);
-            let mut left = T::Native::<S>::splat(simd, T::of(0.0));
-            for (old, new) in known.chunks_exact(lanes).zip(next.chunks_exact_mut(lanes)) {
-                let kept = T::Native::<S>::from_slice(simd, old);
-                kept.mul_add(ratio, left).store_slice(new);
-                left = kept;
+    fn large<S: Simd>(&mut self, simd: S, prior: &[T], rows: &[T], width: usize) {
+        let vectors = prior.len() / T::Native::<S>::LEN;
+        let n = rows.len() / prior.len();
+        let zero = T::Native::<S>::splat(simd, T::of(0.0));
+        let single = n % BLOCK;
+        let sweep = Sweep { rows, vectors, width };
+        let row_cells = width * T::Native::<S>::LEN;
+        self.shares.as_mut_slice().fill(T::of(0.0));
+        let mut all = zero;
+        for v in 0..vectors {
+            let mass = at::<S, T>(simd, prior, v);
+            let before = self.before.as_mut_slice();
+            before[..row_cells].fill(T::of(0.0));
+            put::<S, T>(before, 0, T::Native::<S>::splat(simd, T::of(1.0)));
+            // The replicas that do not make up a block come first, one by one.
+            let mut place = 0;
+            for i in 0..n {
+                if i < single {
+                    sweep.forward::<S, 1>(simd, v, i, &mut before[place * row_cells..]);
+                } else if (i - single) % BLOCK == 0 {
+                    sweep.forward::<S, BLOCK>(simd, v, i, &mut before[place * row_cells..]);
+                } else {
+                    continue;
+                }
+                place += 1;
+            }
+            let mut total = zero;
+            let after = self.after.as_mut_slice();
+            for (b, &weight) in self.weights.iter().enumerate() {
+                let weight = T::Native::<S>::splat(simd, weight);
+                total = at::<S, T>(simd, before, place * width + b).mul_add(weight, total);
+                put::<S, T>(after, b, weight);
+            }
+            total *= mass;
+            put::<S, T>(self.total.as_mut_slice(), v, total);
+            all += total;
+            let shares = self.shares.as_mut_slice();
+            while place > 0 {
+                place -= 1;
+                let known = &before[place * row_cells..(place + 1) * row_cells];
+                if place < single {
+                    let [honest] = sweep.backward::<S, 1>(simd, v, place, known, after);
+                    add(simd, shares, place, honest * sweep.ratio::<S>(simd, v, place) * mass);
+                } else {
+                    let first = single + (place - single) * BLOCK;
+                    let honest = sweep.backward::<S, BLOCK>(simd, v, first, known, after);
+                    let ratios = sweep.ratios::<S, BLOCK>(simd, v, first);
+                    for (k, share) in shares_of_block(&ratios, &honest).into_iter().enumerate() {
+                        add(simd, shares, first + k, share * mass);
+                    }
+                }
             }
         }
-        let mut total = T::Native::<S>::splat(simd, T::of(0.0));
-        for (cells, &weight) in before[n * width * lanes..].chunks_exact(lanes).zip(&self.weights) {
-            total =
-                T::Native::<S>::from_slice(simd, cells).mul_add(T::Native::<S>::splat(simd, weight), total);
-        }
-        total
+        self.finish(simd, all, n);
+    }
+}
+
+/// Replicas that are taken together: a sum is then read and written once for all of them.
+const BLOCK: usize = 4;
+
+#[inline(always)]
+fn add<S: Simd, T: Real>(simd: S, cells: &mut [T], v: usize, more: T::Native<S>) {
+    let sum = at::<S, T>(simd, cells, v) + more;
+    put::<S, T>(cells, v, sum);
+}
+
+/// What the recurrences of one vector of grid points read.
+#[derive(Clone, Copy)]
+struct Sweep<'a, T> {
+    rows: &'a [T],
+    vectors: usize,
+    width: usize,
+}
+
+impl<T: Real> Sweep<'_, T> {
+    #[inline(always)]
+    fn ratio<S: Simd>(&self, simd: S, v: usize, i: usize) -> T::Native<S> {
+        at::<S, T>(simd, self.rows, i * self.vectors + v)
     }
 
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "the place in the sweep, inlined into it")]
-    fn backward<S: Simd>(
-        &mut self,
-        simd: S,
-        rows: &[T],
-        stride: usize,
-        v: usize,
-        n: usize,
-        width: usize,
-        mass: T::Native<S>,
-    ) {
-        let lanes = T::Native::<S>::LEN;
-        let after = self.after.as_mut_slice();
-        let shares = self.shares.as_mut_slice();
-        for (cells, &weight) in after.chunks_exact_mut(lanes).zip(&self.weights) {
-            cells.fill(weight);
+    fn ratios<S: Simd, const K: usize>(&self, simd: S, v: usize, first: usize) -> [T::Native<S>; K] {
+        let mut ratios = [T::Native::<S>::splat(simd, T::of(0.0)); K];
+        for (k, ratio) in ratios.iter_mut().enumerate() {
+            *ratio = self.ratio::<S>(simd, v, first + k);
         }
-        for i in (0..n).rev() {
-            let ratio = at::<S, T>(simd, &rows[i * stride..(i + 1) * stride], v);
-            // Of i replicas no more than i can have been left out.
-            let reach = width.min(i + 1);
-            let known = &self.before.as_slice()[i * width * lanes..(i * width + reach) * lanes];
-            let mut dot = T::Native::<S>::splat(simd, T::of(0.0));
-            let zero = dot;
-            for b in 0..reach {
-                let later = at::<S, T>(simd, after, b);
-                dot = at::<S, T>(simd, known, b).mul_add(later, dot);
-                let next = if b + 1 < width { at::<S, T>(simd, after, b + 1) } else { zero };
-                put::<S, T>(after, b, later.mul_add(ratio, next));
+        ratios
+    }
+
+    /// From the sums before replica `first`, which `cells` begin with, to those `K` replicas on, which are put behind.
+    #[inline(always)]
+    fn forward<S: Simd, const K: usize>(&self, simd: S, v: usize, first: usize, cells: &mut [T]) {
+        let zero = T::Native::<S>::splat(simd, T::of(0.0));
+        let ratios = self.ratios::<S, K>(simd, v, first);
+        let (known, next) = cells.split_at_mut(self.width * T::Native::<S>::LEN);
+        // Sums over the replicas up to each of the block, for one less left out.
+        let mut less = [zero; K];
+        for b in 0..self.width {
+            // Of so few replicas no more can have been left out, nor is it asked for.
+            if b > first + K {
+                put::<S, T>(next, b, zero);
+                continue;
             }
-            let share = at::<S, T>(simd, shares, i);
-            put::<S, T>(shares, i, (dot * ratio).mul_add(mass, share));
+            let mut sum = at::<S, T>(simd, known, b);
+            for (less, &ratio) in less.iter_mut().zip(&ratios) {
+                let step = sum.mul_add(ratio, *less);
+                *less = sum;
+                sum = step;
+            }
+            put::<S, T>(next, b, sum);
         }
     }
+
+    /// From the sums after the block that begins with `first` to those before it, in place in `after`. Gives, by how many
+    /// of the block are left out, the sum over everything but the block; `known` are the sums before it.
+    #[inline(always)]
+    fn backward<S: Simd, const K: usize>(
+        &self,
+        simd: S,
+        v: usize,
+        first: usize,
+        known: &[T],
+        after: &mut [T],
+    ) -> [T::Native<S>; K] {
+        let zero = T::Native::<S>::splat(simd, T::of(0.0));
+        let ratios = self.ratios::<S, K>(simd, v, first);
+        let (mut more, mut later, mut sums) = ([zero; K], [zero; K], [zero; K]);
+        for b in (0..self.width.min(first + K + 1)).rev() {
+            let mut sum = at::<S, T>(simd, after, b);
+            for k in (1..K).rev() {
+                later[k] = later[k - 1];
+            }
+            later[0] = sum;
+            for (more, &ratio) in more.iter_mut().zip(&ratios) {
+                let step = sum.mul_add(ratio, *more);
+                *more = sum;
+                sum = step;
+            }
+            if b <= first {
+                let known = at::<S, T>(simd, known, b);
+                for (sum, &later) in sums.iter_mut().zip(&later) {
+                    *sum = known.mul_add(later, *sum);
+                }
+                put::<S, T>(after, b, sum);
+            }
+        }
+        sums
+    }
+}
+
+/// The part in which each replica of a block is honest, from the sums by how many of the block are left out: for each of
+/// those the ways to leave so many of the other three out.
+#[inline(always)]
+fn shares_of_block<S: Simd, V: SimdFloat<S>>(r: &[V; BLOCK], left_out: &[V; BLOCK]) -> [V; BLOCK] {
+    let [none, one, two, three] = *left_out;
+    let both = [r[0] * r[1], r[2] * r[3]];
+    let either = [r[0] + r[1], r[2] + r[3]];
+    let mut shares = *r;
+    for (k, share) in shares.iter_mut().enumerate() {
+        let (twin, pair) = (r[k ^ 1], 1 - k / 2);
+        let all = twin * both[pair];
+        let all_but_one = both[pair] + twin * either[pair];
+        let only_one = twin + either[pair];
+        *share *= none * all + one * all_but_one + two * only_one + three;
+    }
+    shares
 }

@@ -1,8 +1,8 @@
 //! The hull of every quorum's most probable point, in float64.
 
 use super::choose::TIE_RATIO;
-use super::lanes::{Real, at};
-use super::walk::{Shape, Visit, Walk};
+use super::lanes::{Real, at, put};
+use super::walk::{Shape, Visit, Walk, Walked};
 use fearless_simd::prelude::*;
 
 /// Cells that a walk's rests may take; a region that would need more is the scalar code's.
@@ -57,6 +57,18 @@ impl<S: Simd> Visit<S, f64> for Hull {
             let first = first_at_least(simd, base, rest, peak * TIE_RATIO);
             self.low = self.low.min(first);
             self.high = self.high.max(first);
+        }
+    }
+
+    #[inline(always)]
+    fn twigs(&mut self, simd: S, base: &mut [f64], next: usize, walked: Walked<'_, f64>) {
+        for a in next..walked.shape.n - 1 {
+            self.leaves(simd, base, walked.rests::<S>(a + 1));
+            let row = walked.row::<S>(a);
+            for v in 0..walked.shape.wide {
+                let product = at::<S, f64>(simd, base, v) * at::<S, f64>(simd, row, v);
+                put::<S, f64>(base, v, product);
+            }
         }
     }
 }

@@ -2,14 +2,14 @@
 //! together.
 
 use super::lanes::{Aligned, Real, at, put, reduced};
-use super::walk::{Shape, Visit, Walk};
+use super::walk::{Shape, Visit, Walk, Walked};
 use fearless_simd::prelude::*;
 
 #[derive(Debug, Default)]
 pub(super) struct Search<T> {
-    /// `Σ_x P(x) Π r_i(x)` of each quorum, in the order of the walk; then some that mean nothing.
+    /// `Σ_x P(x) Π r_i(x)` of each quorum, in the order of the walk; then zeros up to whole vectors.
     pub(super) sums: Vec<T>,
-    /// `max_x P(x) Π r_i(x)` of each quorum.
+    /// `max_x P(x) Π r_i(x)` of each quorum, likewise.
     pub(super) peaks: Vec<T>,
     walk: Walk<T>,
     groups: [Aligned<T>; 2],
@@ -50,6 +50,11 @@ impl<T: Real> Search<T> {
                 _ => self.part::<S, PEAKS, 1>(simd, prior, rows, shape),
             }
             from += wide;
+        }
+        // What stands behind the quorums may be searched with them.
+        self.sums[quorums..].fill(T::of(0.0));
+        if PEAKS {
+            self.peaks[quorums..].fill(T::of(0.0));
         }
     }
 
@@ -96,12 +101,37 @@ struct Sums<'a, T, const PEAKS: bool, const WIDE: usize> {
 impl<S: Simd, T: Real, const PEAKS: bool, const WIDE: usize> Visit<S, T> for Sums<'_, T, PEAKS, WIDE> {
     #[inline(always)]
     fn leaves(&mut self, simd: S, base: &[T], rests: &[T]) {
-        let lanes = T::Native::<S>::LEN;
-        let zero = T::Native::<S>::splat(simd, T::of(0.0));
-        let mut known = [zero; WIDE];
-        for (v, known) in known.iter_mut().enumerate() {
-            *known = at::<S, T>(simd, base, v);
+        let known = loaded::<S, T, WIDE>(simd, base);
+        self.gather(simd, &known, rests);
+    }
+
+    #[inline(always)]
+    fn twigs(&mut self, simd: S, base: &mut [T], next: usize, walked: Walked<'_, T>) {
+        let mut known = loaded::<S, T, WIDE>(simd, base);
+        for a in next..walked.shape.n - 1 {
+            self.gather(simd, &known, walked.rests::<S>(a + 1));
+            let row = walked.row::<S>(a);
+            for (v, known) in known.iter_mut().enumerate() {
+                *known *= at::<S, T>(simd, row, v);
+            }
         }
+    }
+}
+
+#[inline(always)]
+fn loaded<S: Simd, T: Real, const WIDE: usize>(simd: S, cells: &[T]) -> [T::Native<S>; WIDE] {
+    let mut vectors = [T::Native::<S>::splat(simd, T::of(0.0)); WIDE];
+    for (v, vector) in vectors.iter_mut().enumerate() {
+        *vector = at::<S, T>(simd, cells, v);
+    }
+    vectors
+}
+
+impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
+    /// Sum and peak of `known` times each of `rests`.
+    #[inline(always)]
+    fn gather<S: Simd>(&mut self, simd: S, known: &[T::Native<S>; WIDE], rests: &[T]) {
+        let lanes = T::Native::<S>::LEN;
         for rest in rests.chunks_exact(WIDE * lanes) {
             let mut sum = known[0] * at::<S, T>(simd, rest, 0);
             let mut peak = sum;
@@ -125,9 +155,7 @@ impl<S: Simd, T: Real, const PEAKS: bool, const WIDE: usize> Visit<S, T> for Sum
             }
         }
     }
-}
 
-impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
     /// Reduces what has gathered; where that is less than a group the rest means nothing.
     #[inline(always)]
     fn settle<S: Simd>(&mut self, simd: S) {

@@ -13,6 +13,36 @@ pub(super) trait Visit<S: Simd, T: Real> {
     /// The quorums that differ in the last one left out: the products are `base` times each row of `rests`, which are
     /// as long as `base`.
     fn leaves(&mut self, simd: S, base: &[T], rests: &[T]);
+
+    /// The quorums that differ in the last two left out, of which the first is at `next` or behind it: for each place
+    /// of it the leaves behind it, after which it is in.
+    fn twigs(&mut self, simd: S, base: &mut [T], next: usize, walked: Walked<'_, T>);
+}
+
+/// What a visitor needs to go on by itself.
+#[derive(Clone, Copy)]
+pub(super) struct Walked<'a, T> {
+    pub(super) shape: Shape,
+    rows: &'a [T],
+    rests: &'a [T],
+}
+
+impl<'a, T: Real> Walked<'a, T> {
+    /// The rests where the last one left out is at `next` or behind it.
+    #[inline(always)]
+    pub(super) fn rests<S: Simd>(&self, next: usize) -> &'a [T] {
+        let lanes = T::Native::<S>::LEN;
+        let place = |a: usize| self.shape.rest(a, a) * lanes;
+        &self.rests[place(next)..place(next + 1)]
+    }
+
+    /// The part of a replica's row that is looked at.
+    #[inline(always)]
+    pub(super) fn row<S: Simd>(&self, i: usize) -> &'a [T] {
+        let lanes = T::Native::<S>::LEN;
+        let from = self.shape.row(i, lanes) * lanes;
+        &self.rows[from..from + self.shape.wide * lanes]
+    }
 }
 
 /// What is walked: some vectors of each row.
@@ -159,11 +189,12 @@ fn descend<S: Simd, T: Real>(
     let lanes = T::Native::<S>::LEN;
     let mut out = [0usize; 128];
     let mut level = 0;
+    let walked = Walked { shape, rows, rests };
     loop {
         let next = out[level];
-        if level + 1 == f {
-            let rests = &rests[shape.rest(next, next) * lanes..shape.rest(next + 1, next + 1) * lanes];
-            visitor.leaves(simd, &base[level * wide * lanes..(level + 1) * wide * lanes], rests);
+        if level + 2 == f {
+            let base = &mut base[level * wide * lanes..(level + 1) * wide * lanes];
+            visitor.twigs(simd, base, next, walked);
         } else if next + f - level <= n {
             for v in 0..wide {
                 let product = at::<S, T>(simd, base, level * wide + v);

@@ -69,6 +69,38 @@ impl Marginal {
     }
 }
 
+/// Natural logarithm of what the marginal distribution has at single grid points, before it is normalised: for backends
+/// whose own numbers have underflowed there.
+#[derive(Debug, Default)]
+pub(crate) struct Tails {
+    shape: (usize, usize),
+    plain: Option<Column<f64>>,
+    scaled: Option<Column<Scaled>>,
+}
+
+impl Tails {
+    /// `ln P(x) Σ_b w_b E_b(x)`.
+    pub(crate) fn ln_total(&mut self, evidence: &Evidence, x: usize) -> f64 {
+        let shape = (evidence.replicas(), evidence.faults);
+        if self.shape != shape {
+            *self = Self { shape, ..Self::default() };
+        }
+        let ln_prior = evidence.ln_prior[x];
+        if ln_prior == f64::NEG_INFINITY {
+            return ln_prior;
+        }
+        let plain = self.plain.get_or_insert_with(|| Column::of(evidence));
+        let ln_scale = plain.load(evidence, x);
+        let total = plain.total();
+        if total >= SAFE {
+            return ln_prior + ln_scale + total.ln();
+        }
+        let scaled = self.scaled.get_or_insert_with(|| Column::of(evidence));
+        let ln_scale = scaled.load(evidence, x);
+        ln_prior + ln_scale + scaled.total().ln()
+    }
+}
+
 /// `ln w_b` for b = 0 … f.
 fn ln_weights(n: usize, f: usize) -> Vec<f64> {
     let mut ln_choose = 0.0;
@@ -109,6 +141,7 @@ fn columns<N: Mass>(evidence: &Evidence, ln_weights: &[f64]) -> Columns {
 }
 
 /// The recurrences of one grid point.
+#[derive(Debug)]
 struct Column<N> {
     /// `exp L_i` and `u_i`, both scaled by the larger of them.
     honest: Vec<N>,
@@ -126,6 +159,11 @@ impl<N: Mass> Column<N> {
         Self { honest: vec![N::ZERO; n], faulty: vec![N::ZERO; n], before, after: weights.clone(), weights }
     }
 
+    fn of(evidence: &Evidence) -> Self {
+        let ln_weights = ln_weights(evidence.replicas(), evidence.faults);
+        Self::new(evidence.replicas(), ln_weights.iter().map(|&ln| N::from_ln(ln)).collect())
+    }
+
     /// Takes in grid point `x`; gives the logarithm of the scale that was taken out.
     fn load(&mut self, evidence: &Evidence, x: usize) -> f64 {
         let points = evidence.points();
@@ -140,8 +178,8 @@ impl<N: Mass> Column<N> {
         ln_scale
     }
 
-    /// `Σ_b w_b E_b`, and into `shares` each replica's share of it.
-    fn run(&mut self, shares: &mut [f64]) -> N {
+    /// `Σ_b w_b E_b`, by the recurrence forward.
+    fn total(&mut self) -> N {
         let (n, width) = (self.honest.len(), self.weights.len());
         self.before[..width].fill(N::ZERO);
         self.before[0] = N::ONE;
@@ -153,7 +191,13 @@ impl<N: Mass> Column<N> {
                 self.before[(i + 1) * width + b] = kept.plus(left_out);
             }
         }
-        let total = dot(&self.before[n * width..], &self.weights);
+        dot(&self.before[n * width..], &self.weights)
+    }
+
+    /// `Σ_b w_b E_b`, and into `shares` each replica's share of it.
+    fn run(&mut self, shares: &mut [f64]) -> N {
+        let (n, width) = (self.honest.len(), self.weights.len());
+        let total = self.total();
         if total.ln() == f64::NEG_INFINITY {
             shares.fill(0.0);
             return total;

@@ -10,7 +10,7 @@ use crate::decision::{Decision, Decisions, Quorum, Region, Status, Summary};
 use crate::limits::HONEST_TIE;
 use crate::observation::Observation;
 use crate::spec::Objective;
-use marginal::Marginal;
+use marginal::{Marginal, Tails};
 use quorums::{Criteria, Found, Search, score_of};
 
 /// Decides rounds one after the other and keeps its memory from round to round.
@@ -18,6 +18,7 @@ use quorums::{Criteria, Found, Search, score_of};
 pub(crate) struct Decider {
     evidence: Evidence,
     marginal: Marginal,
+    tails: Tails,
     search: Search,
     honest: Vec<f64>,
     reported: Vec<f64>,
@@ -111,6 +112,21 @@ impl Decider {
     pub(crate) fn hull(&mut self, model: &CompiledModel, entry: &Entry<'_>) -> Option<(usize, usize)> {
         self.evidence.collect(model, entry);
         self.search.run(&self.evidence, Criteria::None, Quorum::EMPTY).hull
+    }
+
+    /// Fills in those of `ln_marginal`, which is normalised, that are −∞: what has underflowed elsewhere, not what is
+    /// impossible. `ln_sum` is the logarithm of the sum that the distribution was divided by.
+    pub(crate) fn fill_tails(
+        &mut self,
+        model: &CompiledModel,
+        entry: &Entry<'_>,
+        ln_sum: f64,
+        ln_marginal: &mut [f64],
+    ) {
+        self.evidence.collect(model, entry);
+        for (x, ln) in ln_marginal.iter_mut().enumerate().filter(|(_, ln)| **ln == f64::NEG_INFINITY) {
+            *ln = self.tails.ln_total(&self.evidence, x) - ln_sum;
+        }
     }
 
     fn of_evidence(&mut self, model: &CompiledModel, entry: &Entry<'_>, wants_region: bool) -> Decision {

@@ -45,7 +45,6 @@ pub(super) struct Worker {
     double: Kernels<f64>,
     after: After,
     scalar: Decider,
-    walk: Walk<f64>,
     pub(super) rungs: Rungs,
 }
 
@@ -55,6 +54,7 @@ struct Kernels<T> {
     rows: Aligned<T>,
     marginal: Marginal<T>,
     search: Search<T>,
+    walk: Walk<T>,
 }
 
 /// What is done in float64 whatever the search was done in.
@@ -123,7 +123,14 @@ impl Worker {
             decision.region =
                 hull.map(|(low, high)| Region { low: support.point(low), high: support.point(high) });
         }
-        let after = &self.after;
+        let after = &mut self.after;
+        if entry.wants_marginal && after.ln_marginal.contains(&f64::NEG_INFINITY) {
+            // The sum is in units of c for each replica, and of the faulty ones' likelihood.
+            let round = &self.round;
+            let ln_sum =
+                self.double.marginal.sum.ln() + round.ln_faulty + round.replicas() as f64 * ratios.ln_unit;
+            self.scalar.fill_tails(model, entry, ln_sum, &mut after.ln_marginal);
+        }
         let keep = if entry.wants_marginal { after.ln_marginal.as_slice() } else { &[] };
         decisions.push(decision, &after.honest, keep);
     }
@@ -139,10 +146,14 @@ impl Worker {
         entry: &Entry<'_>,
     ) -> Option<(usize, usize)> {
         let round = &self.round;
-        round.gather(simd, ratios, &mut self.double.rows);
-        let rows = self.double.rows.as_slice();
-        let prior = round.prior::<f64>(ratios);
-        region::hull(simd, &mut self.walk, prior, rows, round.faults, round.none_underflows())
+        if ratios.fits_single {
+            let hull = self.single.hull(simd, ratios, round, false);
+            if hull.is_some() {
+                return hull;
+            }
+        }
+        self.double
+            .hull(simd, ratios, round, round.none_underflows())
             .or_else(|| self.scalar.hull(model, entry))
     }
 }
@@ -180,6 +191,19 @@ impl Case<'_> {
 }
 
 impl<T: InCells> Kernels<T> {
+    /// The region's hull, as [`region::hull`] says.
+    fn hull<S: Simd>(
+        &mut self,
+        simd: S,
+        ratios: &Ratios,
+        round: &Round,
+        none_underflows: bool,
+    ) -> Option<(usize, usize)> {
+        round.gather(simd, ratios, &mut self.rows);
+        let (prior, rows) = (round.prior::<T>(ratios), self.rows.as_slice());
+        region::hull(simd, &mut self.walk, prior, rows, round.faults, none_underflows)
+    }
+
     /// The decision without its region; `None` where this precision is not sure.
     fn decide<S: Simd>(&mut self, simd: S, case: Case<'_>, after: &mut After) -> Option<Decision> {
         let Case { model, ratios, round, entry, .. } = case;
@@ -212,8 +236,8 @@ impl<T: InCells> Kernels<T> {
             after.masses.of_cells(simd, self.marginal.total.as_slice());
             case.slack_of_points::<S, T>()
         };
-        if entry.wants_marginal && !self.keep_marginal(model.support().points(), &mut after.ln_marginal) {
-            return None;
+        if entry.wants_marginal {
+            self.keep_marginal(model.support().points(), &mut after.ln_marginal);
         }
         let summary = after.masses.summary(simd, model.support(), model.credible(), slack)?;
         after.honest.clear();
@@ -229,12 +253,13 @@ impl<T: InCells> Kernels<T> {
         })
     }
 
-    /// The natural logarithm of the marginal distribution; `false` where a mass has underflowed.
-    fn keep_marginal(&self, points: usize, ln_marginal: &mut Vec<f64>) -> bool {
+    /// The natural logarithm of the marginal distribution; −∞ where a mass has underflowed.
+    fn keep_marginal(&self, points: usize, ln_marginal: &mut Vec<f64>) {
         ln_marginal.clear();
-        let total = &self.marginal.total.as_slice()[..points];
-        ln_marginal.extend(total.iter().map(|mass| (mass.wide() / self.marginal.sum).ln()));
-        total.iter().all(|mass| mass.wide() >= T::SAFE)
+        let per_sum = 1.0 / self.marginal.sum;
+        ln_marginal.extend(self.marginal.total.as_slice()[..points].iter().map(|mass| {
+            if mass.wide() < T::SAFE { f64::NEG_INFINITY } else { (mass.wide() * per_sum).ln() }
+        }));
     }
 
     /// The best quorum by the objective.

@@ -1,4 +1,6 @@
-//! The hull of every quorum's most probable point, in float64.
+//! The hull of every quorum's most probable point.
+//!
+//! In float32 where no quorum's peak underflows there, which is coarser: points within 1e-5 of a peak tie for it.
 
 use super::choose::TIE_RATIO;
 use super::lanes::{Real, at, put};
@@ -11,11 +13,11 @@ const REST_CELLS_MAX: usize = 1 << 20;
 /// Smallest and largest most probable point over all possible quorums of `rows`, each of which leaves `faults` out. `None`
 /// where a quorum's peak has underflowed, which only one that is impossible may (`none_underflows`), where no quorum is
 /// possible, or where it would take too much memory.
-pub(super) fn hull<S: Simd>(
+pub(super) fn hull<S: Simd, T: Real>(
     simd: S,
-    walk: &mut Walk<f64>,
-    prior: &[f64],
-    rows: &[f64],
+    walk: &mut Walk<T>,
+    prior: &[T],
+    rows: &[T],
     faults: usize,
     none_underflows: bool,
 ) -> Option<(usize, usize)> {
@@ -23,10 +25,11 @@ pub(super) fn hull<S: Simd>(
     if Shape::rests(n, faults) * prior.len() > REST_CELLS_MAX {
         return None;
     }
-    let wide = prior.len() / S::f64s::LEN;
+    let wide = prior.len() / T::Native::<S>::LEN;
     let shape = Shape { n, f: faults, stride: prior.len(), from: 0, wide };
-    walk.reserve(shape, S::f64s::LEN);
-    let mut hull = Hull { low: usize::MAX, high: 0, underflow: false };
+    walk.reserve(shape, T::Native::<S>::LEN);
+    let tie = if T::UNIT > f64::UNIT { 1.0 - 1e-5 } else { TIE_RATIO };
+    let mut hull = Hull { low: usize::MAX, high: 0, underflow: false, tie: T::of(tie), safe: T::of(T::SAFE) };
     simd.vectorize(
         #[inline(always)]
         || walk.run(simd, prior, rows, shape, &mut hull),
@@ -35,39 +38,41 @@ pub(super) fn hull<S: Simd>(
     certain.then_some((hull.low, hull.high))
 }
 
-struct Hull {
+struct Hull<T> {
     low: usize,
     high: usize,
     underflow: bool,
+    tie: T,
+    safe: T,
 }
 
-impl<S: Simd> Visit<S, f64> for Hull {
+impl<S: Simd, T: Real> Visit<S, T> for Hull<T> {
     #[inline(always)]
-    fn leaves(&mut self, simd: S, base: &[f64], rests: &[f64]) {
+    fn leaves(&mut self, simd: S, base: &[T], rests: &[T]) {
         for rest in rests.chunks_exact(base.len()) {
-            let mut peaks = S::f64s::splat(simd, 0.0);
-            for v in 0..base.len() / S::f64s::LEN {
-                peaks = peaks.max(at::<S, f64>(simd, base, v) * at::<S, f64>(simd, rest, v));
+            let mut peaks = T::Native::<S>::splat(simd, T::of(0.0));
+            for v in 0..base.len() / T::Native::<S>::LEN {
+                peaks = peaks.max(at::<S, T>(simd, base, v) * at::<S, T>(simd, rest, v));
             }
             let peak = peaks.reduce_max();
-            if peak < f64::SAFE {
+            if peak < self.safe {
                 self.underflow = true;
                 continue;
             }
-            let first = first_at_least(simd, base, rest, peak * TIE_RATIO);
+            let first = first_at_least(simd, base, rest, peak * self.tie);
             self.low = self.low.min(first);
             self.high = self.high.max(first);
         }
     }
 
     #[inline(always)]
-    fn twigs(&mut self, simd: S, base: &mut [f64], next: usize, walked: Walked<'_, f64>) {
+    fn twigs(&mut self, simd: S, base: &mut [T], next: usize, walked: Walked<'_, T>) {
         for a in next..walked.shape.n - 1 {
             self.leaves(simd, base, walked.rests::<S>(a + 1));
             let row = walked.row::<S>(a);
             for v in 0..walked.shape.wide {
-                let product = at::<S, f64>(simd, base, v) * at::<S, f64>(simd, row, v);
-                put::<S, f64>(base, v, product);
+                let product = at::<S, T>(simd, base, v) * at::<S, T>(simd, row, v);
+                put::<S, T>(base, v, product);
             }
         }
     }
@@ -75,14 +80,15 @@ impl<S: Simd> Visit<S, f64> for Hull {
 
 /// The first cell where the product is at least `least`.
 #[inline(always)]
-fn first_at_least<S: Simd>(simd: S, base: &[f64], rest: &[f64], least: f64) -> usize {
-    let least = S::f64s::splat(simd, least);
+fn first_at_least<S: Simd, T: Real>(simd: S, base: &[T], rest: &[T], least: T) -> usize {
+    let lanes = T::Native::<S>::LEN;
+    let least = T::Native::<S>::splat(simd, least);
     for (word, (base, rest)) in base.chunks(64).zip(rest.chunks(64)).enumerate() {
         // Without a branch for each vector: where the peak is cannot be foretold.
         let mut bits = 0;
-        for v in 0..base.len() / S::f64s::LEN {
-            let product = at::<S, f64>(simd, base, v) * at::<S, f64>(simd, rest, v);
-            bits |= product.simd_ge(least).to_bitmask() << (v * S::f64s::LEN);
+        for v in 0..base.len() / lanes {
+            let product = at::<S, T>(simd, base, v) * at::<S, T>(simd, rest, v);
+            bits |= product.simd_ge(least).to_bitmask() << (v * lanes);
         }
         if bits != 0 {
             return word * 64 + bits.trailing_zeros() as usize;

@@ -132,27 +132,36 @@ impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
     #[inline(always)]
     fn gather<S: Simd>(&mut self, simd: S, known: &[T::Native<S>; WIDE], rests: &[T]) {
         let lanes = T::Native::<S>::LEN;
-        for rest in rests.chunks_exact(WIDE * lanes) {
-            let mut sum = known[0] * at::<S, T>(simd, rest, 0);
-            let mut peak = sum;
-            for (v, &known) in known.iter().enumerate().skip(1) {
-                let rest = at::<S, T>(simd, rest, v);
-                if PEAKS {
-                    let product = known * rest;
-                    sum += product;
-                    peak = peak.max(product);
-                } else {
-                    sum = known.mul_add(rest, sum);
+        let mut rests = rests;
+        while !rests.is_empty() {
+            let place = self.gathered;
+            let count = (lanes - place).min(rests.len() / (WIDE * lanes));
+            let (now, later) = rests.split_at(count * WIDE * lanes);
+            let group = self.group[place * lanes..].chunks_exact_mut(lanes);
+            let mut peak_group = self.peak_group[place * lanes..].chunks_exact_mut(lanes);
+            for (rest, out) in now.chunks_exact(WIDE * lanes).zip(group) {
+                let mut sum = known[0] * at::<S, T>(simd, rest, 0);
+                let mut peak = sum;
+                for (v, &known) in known.iter().enumerate().skip(1) {
+                    let rest = at::<S, T>(simd, rest, v);
+                    if PEAKS {
+                        let product = known * rest;
+                        sum += product;
+                        peak = peak.max(product);
+                    } else {
+                        sum = known.mul_add(rest, sum);
+                    }
+                }
+                sum.store_slice(out);
+                if PEAKS && let Some(out) = peak_group.next() {
+                    peak.store_slice(out);
                 }
             }
-            put::<S, T>(self.group, self.gathered, sum);
-            if PEAKS {
-                put::<S, T>(self.peak_group, self.gathered, peak);
-            }
-            self.gathered += 1;
+            self.gathered = place + count;
             if self.gathered == lanes {
                 self.settle(simd);
             }
+            rests = later;
         }
     }
 
@@ -163,9 +172,10 @@ impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
             return;
         }
         let place = self.settled;
+        let lanes = T::Native::<S>::LEN;
         let sums = reduced::<S, T>(
             simd,
-            self.group,
+            &self.group[..lanes * lanes],
             #[inline(always)]
             |a, b| a + b,
         );
@@ -174,7 +184,7 @@ impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
         if PEAKS {
             let peaks = reduced::<S, T>(
                 simd,
-                self.peak_group,
+                &self.peak_group[..lanes * lanes],
                 #[inline(always)]
                 |a: T::Native<S>, b: T::Native<S>| a.max(b),
             );

@@ -1,14 +1,14 @@
 //! `centauri-bench compare`: which differences between two result files exceed the runs' own spread.
 //!
-//! For each cell and estimator in both, z = (new − old) ∕ √(seₒ² + seₙ²) of the RMSE, and its two-sided p-value under a normal
-//! law. Of thousands of pairs some are far apart by chance, so the p-values are corrected by Holm's step-down method (S. Holm,
+//! For each cell and estimator in both, z = (new − old) ∕ √(seₒ² + seₙ²) of the RMSE (on real readings: to the mean of the honest; for
+//! routes: of the regret), and its two-sided p-value under a normal law. Of thousands of pairs some are far apart by chance, so the p-values are corrected by Holm's step-down method (S. Holm,
 //! “A simple sequentially rejective multiple test procedure”, Scandinavian Journal of Statistics 6, 1979): the chance that
 //! even one difference is told where there is none stays below the level, however the pairs depend on each other. Runs of
 //! equal seeds see the same rounds, so that their true spread is less than taken here, and the test errs towards silence.
 
-use crate::report::input::{self, InputError, Key, Results};
+use crate::report::input::{self, InputError, Key, Results, reading_key, route_key};
 use crate::report::text::{clip, number, percent};
-use crate::result::Accuracy;
+use crate::result::{Accuracy, Reading, Route};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 /// Tell which differences between two result files exceed the runs' own spread.
 ///
-/// RMSE to the truth of each cell and estimator in both; p-values are corrected for their number by Holm's method.
+/// RMSE to the truth of each cell and estimator in both; on real readings to the mean of the honest; of routes the regret. P-values are corrected for their number by Holm's method.
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
 Example:
@@ -73,14 +73,37 @@ pub fn run(arguments: &Args) -> Result<Comparison, InputError> {
     Ok(Comparison::new(&old, &new, arguments.level, keep))
 }
 
+/// A number with its spread, and what it is of: less is better.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The estimator.
+    pub estimator: String,
+    /// The cell in words.
+    pub place: String,
+    /// The number.
+    pub value: f64,
+    /// Its standard error.
+    pub error: f64,
+}
+
+/// What makes two numbers speak of the same thing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Of {
+    Cell(Key),
+    Reading([String; 5]),
+    Route([String; 4], u64),
+}
+
 /// A difference beyond the spread.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Difference {
-    /// The cell and estimator.
-    pub record: Accuracy,
-    /// RMSE before.
+    /// The estimator.
+    pub estimator: String,
+    /// The cell in words.
+    pub place: String,
+    /// Before.
     pub old: f64,
-    /// RMSE after.
+    /// After.
     pub new: f64,
     /// The difference in combined standard errors; positive where it got worse.
     pub z: f64,
@@ -96,35 +119,61 @@ impl Difference {
     }
 
     fn line(&self) -> String {
-        let cell = &self.record.cell;
-        let short = |text: &str| clip(text, 32);
-        let mut place = format!(
-            "{}, {}, n = {}, f = {}, prior {}",
-            short(&cell.noise),
-            short(&cell.attack),
-            cell.n,
-            cell.f,
-            short(&cell.prior)
-        );
-        if cell.loss > 0.0 {
-            place.push_str(&format!(", loss {}", percent(cell.loss)));
-        }
-        if cell.model != "right" {
-            place.push_str(&format!(", model {}", short(&cell.model)));
-        }
-        if cell.drift != "none" {
-            place.push_str(&format!(", drift {}", short(&cell.drift)));
-        }
         let change = (self.ratio() - 1.0) * 100.0;
         format!(
-            "  {:<20} {:>7} → {:<7} {change:>+8.1} %  z = {:>+7.1}  p = {:<8} {place}\n",
-            short(&self.record.estimator),
+            "  {:<20} {:>7} → {:<7} {change:>+8.1} %  z = {:>+7.1}  p = {:<8} {}\n",
+            short(&self.estimator),
             number(self.old),
             number(self.new),
             self.z,
-            number(self.p)
+            number(self.p),
+            self.place
         )
     }
+}
+
+fn short(text: &str) -> String {
+    clip(text, 32)
+}
+
+fn of_cell(record: &Accuracy) -> Measured {
+    let cell = &record.cell;
+    let (noise, attack, prior) = (short(&cell.noise), short(&cell.attack), short(&cell.prior));
+    let mut place = format!("{noise}, {attack}, n = {}, f = {}, prior {prior}", cell.n, cell.f);
+    if cell.loss > 0.0 {
+        place.push_str(&format!(", loss {}", percent(cell.loss)));
+    }
+    if cell.model != "right" {
+        place.push_str(&format!(", model {}", short(&cell.model)));
+    }
+    if cell.drift != "none" {
+        place.push_str(&format!(", drift {}", short(&cell.drift)));
+    }
+    let (value, error) = (record.rmse_truth, record.rmse_truth_se);
+    Measured { estimator: record.estimator.clone(), place, value, error }
+}
+
+fn of_reading(record: &Reading) -> Measured {
+    let [stream, attack, model, prior, _] = reading_key(record).map(|part| short(&part));
+    let place = format!("{stream}, {attack}, model {model}, prior {prior}");
+    Measured { estimator: record.estimator.clone(), place, value: record.rmse, error: record.rmse_se }
+}
+
+fn of_route(record: &Route) -> Measured {
+    let [choice, attack, _, prior] = route_key(record).0.map(|part| short(&part));
+    let place = format!("route {choice}, {attack}, prior {prior}, handicap {:.0} s", record.handicap_s);
+    Measured { estimator: record.estimator.clone(), place, value: record.regret_s, error: record.regret_se_s }
+}
+
+/// Everything in a file that can be compared, of the estimators to keep.
+fn index(results: &Results, keep: &dyn Fn(&str) -> bool) -> BTreeMap<Of, Measured> {
+    let cells = results.accuracy.iter().map(|r| (Of::Cell(Key::of(r)), of_cell(r)));
+    let readings = results.readings.iter().map(|r| (Of::Reading(reading_key(r)), of_reading(r)));
+    let routes = results.routes.iter().map(|r| {
+        let (names, handicap) = route_key(r);
+        (Of::Route(names, handicap), of_route(r))
+    });
+    cells.chain(readings).chain(routes).filter(|(_, measured)| keep(&measured.estimator)).collect()
 }
 
 /// Two result files against each other.
@@ -146,11 +195,7 @@ impl Comparison {
     /// Compares the records of estimators to keep.
     #[must_use]
     pub fn new(old: &Results, new: &Results, level: f64, keep: impl Fn(&str) -> bool) -> Self {
-        let index = |results: &Results| -> BTreeMap<Key, Accuracy> {
-            let records = results.accuracy.iter().filter(|record| keep(&record.estimator));
-            records.map(|record| (Key::of(record), record.clone())).collect()
-        };
-        let (old, new) = (index(old), index(new));
+        let (old, new) = (index(old, &keep), index(new, &keep));
         let mut differences: Vec<Difference> =
             new.iter().filter_map(|(key, new)| Some(difference(old.get(key)?, new))).collect();
         let pairs = differences.len();
@@ -178,7 +223,7 @@ impl Comparison {
     pub fn text(&self) -> String {
         let (worse, better) = self.split();
         let mut out = format!(
-            "{} pairs of cell and estimator compared by RMSE to the truth; {} worse and {} better beyond the runs' spread \
+            "{} pairs of cell and estimator compared by RMSE (routes by regret); {} worse and {} better beyond the runs' spread \
              (Holm, level {}), {} not.\n",
             self.pairs,
             worse.len(),
@@ -203,13 +248,14 @@ impl Comparison {
 }
 
 /// The difference of a pair, with its p-value yet to be corrected.
-fn difference(old: &Accuracy, new: &Accuracy) -> Difference {
-    let change = new.rmse_truth - old.rmse_truth;
-    let spread = old.rmse_truth_se.hypot(new.rmse_truth_se);
+fn difference(old: &Measured, new: &Measured) -> Difference {
+    let change = new.value - old.value;
+    let spread = old.error.hypot(new.error);
     // Without any spread every difference is one.
     let z = if change == 0.0 { 0.0 } else { change / spread };
     let p = libm::erfc(z.abs() / std::f64::consts::SQRT_2);
-    Difference { record: new.clone(), old: old.rmse_truth, new: new.rmse_truth, z, p }
+    let (estimator, place) = (new.estimator.clone(), new.place.clone());
+    Difference { estimator, place, old: old.value, new: new.value, z, p }
 }
 
 /// Holm's corrected p-values, in the order of the given ones: the k-th smallest of m times m − k + 1, and never less than

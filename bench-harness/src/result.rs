@@ -3,7 +3,12 @@
 //! Every length is in standard deviations of an honest replica's error (for a partial window: of what such a replica reports
 //! about the ideal output), so that cells of different noise can be compared.
 
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 
 /// One line of a result file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,6 +20,12 @@ pub enum Line {
     Accuracy(Box<Accuracy>),
     /// One estimator's decision against one liar's value.
     Influence(Influence),
+    /// Real readings that were measured.
+    Stream(Stream),
+    /// One estimator on real readings under one attack.
+    Reading(Box<Reading>),
+    /// One way to choose a route, under one attack.
+    Route(Route),
 }
 
 /// How a run was made.
@@ -103,6 +114,113 @@ pub struct Accuracy {
     pub seed: u64,
 }
 
+/// A stream of real readings, and how its model was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stream {
+    /// Its name.
+    pub stream: String,
+    /// The replicas.
+    pub replicas: Vec<String>,
+    /// Liars, and the number of faults that the estimators are told.
+    pub f: usize,
+    /// Seconds from round to round.
+    pub step_s: f64,
+    /// Rounds from which the model was fitted.
+    pub fitted: usize,
+    /// Rounds that were judged.
+    pub judged: usize,
+    /// Rounds of the judged stretches that were left out, because a known fault had all replicas.
+    pub excluded: usize,
+    /// Standard deviation, in the stream's unit, of a replica's distance to the mean of all in the fitted half: the unit of
+    /// lengths in [`Reading`].
+    pub sd: f64,
+    /// How old a replayed value is, in seconds.
+    pub lag_s: f64,
+    /// Whether the fit itself chose a prior that follows.
+    pub follows: bool,
+    /// What was done to the readings before.
+    pub notes: Vec<String>,
+}
+
+/// One estimator's measures on a stream of real readings under one attack. There is no truth to be had; the yardstick is
+/// the mean of the honest replicas' readings, liars' own readings not counted, and, beside it, the mean of all replicas'
+/// readings as they were before any was replaced by a lie.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The stream.
+    pub stream: String,
+    /// What the liars do.
+    pub attack: String,
+    /// Replicas.
+    pub n: usize,
+    /// Liars, and the number of faults that the estimators are told.
+    pub f: usize,
+    /// The model that our objectives were told: `fitted`, each replica with a bias and a noise of its own, or `alike`, all replicas
+    /// with the same normal noise. Rivals are told neither.
+    pub model: String,
+    /// `none` or `following`.
+    pub prior: String,
+    /// The estimator's name.
+    pub estimator: String,
+    /// Rounds measured.
+    pub rounds: usize,
+    /// Root of the mean squared distance to the mean of the honest, in sd.
+    pub rmse: f64,
+    /// Its standard error, from the means of batches of rounds.
+    pub rmse_se: f64,
+    /// Root of the mean squared distance to the mean of all, in sd.
+    pub rmse_all: f64,
+    /// Its standard error.
+    pub rmse_all_se: f64,
+    /// Share of rounds in which the central credible interval holds the mean of the honest.
+    pub coverage: Option<Levels>,
+    /// Share of rounds in which it holds the mean of all.
+    pub coverage_all: Option<Levels>,
+    /// Mean width of the intervals, in sd.
+    pub width: Option<Levels>,
+    /// Share of liars' rounds in which the liar is named.
+    pub liars_named: Option<f64>,
+    /// Share of honest replicas' rounds in which an honest one is named.
+    pub honest_named: Option<f64>,
+    /// Seed of who lies when.
+    pub seed: u64,
+}
+
+/// One way to choose between two routes, under one attack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Route {
+    /// Which routes there are to choose from.
+    pub choice: String,
+    /// The two routes.
+    pub routes: [String; 2],
+    /// What the liar does.
+    pub attack: String,
+    /// Replicas.
+    pub n: usize,
+    /// Faults.
+    pub f: usize,
+    /// How a route's travel time is estimated.
+    pub estimator: String,
+    /// The prior of our objectives; `none` for all others.
+    pub prior: String,
+    /// Seconds by which the first route counts as longer than it is.
+    pub handicap_s: f64,
+    /// Choices made.
+    pub rounds: usize,
+    /// Share of choices that took the truly faster route.
+    pub right: f64,
+    /// Its standard error, from the means of batches of neighbouring rounds.
+    pub right_se: f64,
+    /// Mean of how much longer the chosen route took than the faster one, in seconds.
+    pub regret_s: f64,
+    /// Its standard error.
+    pub regret_se_s: f64,
+    /// Root of the mean squared error of the two routes' times, in seconds; none where no time is estimated.
+    pub rmse_s: Option<f64>,
+    /// Seed of the delays and of who lies.
+    pub seed: u64,
+}
+
 /// A number for each of three levels of credibility.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Levels {
@@ -130,6 +248,69 @@ pub struct Influence {
     pub prior: String,
     /// Pairs of the liar's value and the decision, both relative to the truth.
     pub points: Vec<(f64, f64)>,
+}
+
+/// Digits of the numbers in a result file, which no run's spread reaches.
+const DIGITS: usize = 6;
+
+/// Where the lines of a run go.
+#[derive(Debug, Default)]
+pub struct Output(Option<(PathBuf, File)>);
+
+impl Output {
+    /// Opens the file, before hours are spent on what goes into it; without one the lines go nowhere.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+        let Some(path) = path else { return Ok(Self(None)) };
+        let file = File::create(path).with_context(|| path.display().to_string())?;
+        Ok(Self(Some((path.to_owned(), file))))
+    }
+
+    /// Writes the lines: JSON Lines, their numbers rounded to six digits, what is not there left out; compressed by Zstandard if the
+    /// file's name ends in `.zst`.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write(self, lines: &[Line]) -> anyhow::Result<()> {
+        let Some((path, file)) = self.0 else { return Ok(()) };
+        let mut text = Vec::new();
+        for line in lines {
+            let mut value = serde_json::to_value(line)?;
+            tidy(&mut value);
+            serde_json::to_writer(&mut text, &value)?;
+            text.push(b'\n');
+        }
+        let mut file = BufWriter::new(file);
+        let written = if path.extension().is_some_and(|end| end == "zst") {
+            zstd::stream::copy_encode(text.as_slice(), &mut file, 19)
+        } else {
+            file.write_all(&text)
+        };
+        written.and_then(|()| file.flush()).with_context(|| path.display().to_string())
+    }
+}
+
+/// Rounds numbers and takes out what is null.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            if let Some(rounded) = number.as_f64().map(rounded).and_then(serde_json::Number::from_f64) {
+                *number = rounded;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(tidy),
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(tidy);
+        }
+        _ => {}
+    }
+}
+
+fn rounded(x: f64) -> f64 {
+    format!("{x:.*e}", DIGITS - 1).parse().unwrap_or(x)
 }
 
 #[cfg(test)]

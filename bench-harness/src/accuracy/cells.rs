@@ -124,6 +124,22 @@ pub fn full() -> Vec<Plan> {
     plans
 }
 
+/// The cells of noises that are made from readings: a few sizes, under every prior and attack.
+#[must_use]
+pub fn real(noises: &[Noise], quick: bool) -> Vec<Plan> {
+    let sizes: &[(usize, usize)] = if quick { &[(7, 2)] } else { &[(4, 1), (7, 2), (15, 4)] };
+    let mut plans = Vec::new();
+    for &noise in noises {
+        for &size in sizes {
+            for prior in Prior::ALL {
+                let scenario = scenario(noise, size, prior);
+                plans.extend(Attack::ALL.map(|attack| Plan { scenario, attack }));
+            }
+        }
+    }
+    plans
+}
+
 fn wrong_models() -> Vec<Plan> {
     let attacks = [Attack::None, Attack::Far, Attack::Collude(3), Attack::JustBeyond];
     let mut plans = Vec::new();

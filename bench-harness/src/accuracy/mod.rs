@@ -5,18 +5,36 @@ pub mod influence;
 pub mod runner;
 pub mod summary;
 
-use crate::result::{Line, Run};
+use crate::fleet::noise::Noise;
+use crate::fleet::real::{Delays, Residuals};
+use crate::readings;
+use crate::result::{Line, Output, Run};
 use anyhow::Context as _;
 use cells::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use runner::Effort;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
 /// Arguments of `accuracy`.
 #[derive(Clone, Debug, clap::Args)]
+#[command(after_help = "\
+Readings:
+  A CSV file in wide form has a heading, a column of times (seconds, or like 2024-05-01T12:00:00) and a column for each replica,
+  at least three; an empty cell is a reading that is not there:
+    time,north,middle,south
+    2024-05-01T12:00:00,20.1,20.4,19.8
+    2024-05-01T12:10:00,20.3,,20.0
+  A model is fitted to the first half; in the second, a third of the replicas less one lie (at least one does).
+  Folders named metr_la_week, met_mast, epa_colocation and uk_journey_times (for the choice of a route), or a folder that
+  holds them, are known, and prepared as their readings need.
+
+Examples:
+  centauri-bench accuracy --quick --seed 1 --out results.jsonl
+  centauri-bench accuracy --readings sensors.csv --columns north,middle,south --out readings.jsonl
+  centauri-bench accuracy --residuals sensors.csv --delays latencies.csv --out results.jsonl
+  centauri-bench accuracy --cells noise=gaussian,n=7,f=2,prior=strong --rounds 10000")]
 pub struct Args {
     /// Few cells and few rounds: under a minute.
     #[arg(long)]
@@ -39,6 +57,18 @@ pub struct Args {
     /// Date that the results bear, instead of today's.
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub date: Option<String>,
+    /// Measure on real readings instead of generated fleets: folders or CSV files (see below).
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub readings: Vec<PathBuf>,
+    /// Columns of a CSV file of readings to take as replicas, instead of all but the first.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Take the errors of these readings (folders or CSV files, see below) as a noise of generated fleets, beside the others.
+    #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "readings")]
+    pub residuals: Vec<PathBuf>,
+    /// Take the delays of this CSV file, in its column `sample`, as those of partial windows, beside the generated ones.
+    #[arg(long, value_name = "FILE", conflicts_with = "readings")]
+    pub delays: Option<PathBuf>,
     /// Threads; all cores if left out. It changes no number.
     #[arg(long)]
     pub threads: Option<usize>,
@@ -49,6 +79,9 @@ pub struct Args {
 /// # Errors
 /// A result file that cannot be written, a filter that no cell passes, or a round that the engine refuses.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    if !args.readings.is_empty() {
+        return on_readings(args);
+    }
     let plans = chosen(args)?;
     if args.list {
         plans.iter().for_each(|p| println!("{}", p.label()));
@@ -56,26 +89,41 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let head = head(args);
     println!("centauri-bench accuracy: seed {}, {} cells", args.seed, plans.len());
-    // The file is opened before hours are spent on what goes into it.
-    let mut file = match &args.out {
-        Some(path) => {
-            let file = std::fs::File::create(path).with_context(|| format!("{}", path.display()))?;
-            Some(std::io::BufWriter::new(file))
-        }
-        None => None,
-    };
+    let out = Output::open(args.out.as_deref())?;
     let effort = effort(args);
     let mut lines = vec![Line::Run(head)];
     lines.extend(measured(&plans, &effort, args)?);
     lines.extend(influence::curves()?.into_iter().map(Line::Influence));
-    if let Some(file) = &mut file {
-        for line in &lines {
-            serde_json::to_writer(&mut *file, line)?;
-            file.write_all(b"\n")?;
-        }
-        file.flush()?;
-    }
+    out.write(&lines)?;
     print!("{}", summary::of(&lines));
+    Ok(())
+}
+
+/// Measures on real readings.
+fn on_readings(args: &Args) -> anyhow::Result<()> {
+    let found = readings::find(&args.readings, &args.columns)?;
+    let head = head(args);
+    println!(
+        "centauri-bench accuracy: seed {}, {} streams and {} route choices",
+        args.seed,
+        found.series.len(),
+        found.routes.len()
+    );
+    if args.list {
+        found.series.iter().for_each(|s| println!("{} ({} rounds)", s.name, s.rounds.len()));
+        found.routes.iter().for_each(|r| println!("{} ({} measurements)", r.choice, r.samples.len()));
+        return Ok(());
+    }
+    let out = Output::open(args.out.as_deref())?;
+    let rounds = if args.quick { readings::runner::ROUNDS_QUICK } else { readings::runner::ROUNDS_FULL };
+    let options = readings::runner::Options { seed: args.seed, rounds: args.rounds.unwrap_or(rounds) };
+    let bar = bar(readings::steps(&found))?;
+    let measured = pool(args)?.install(|| readings::measure(&found, &options, &|| bar.inc(1)));
+    bar.finish_and_clear();
+    let mut lines = vec![Line::Run(head)];
+    lines.extend(measured?);
+    out.write(&lines)?;
+    print!("{}", readings::summary::of(&lines));
     Ok(())
 }
 
@@ -89,6 +137,7 @@ fn effort(args: &Args) -> Effort {
 
 fn chosen(args: &Args) -> anyhow::Result<Vec<Plan>> {
     let mut plans = if args.quick { cells::quick() } else { cells::full() };
+    plans.extend(cells::real(&noises(args)?, args.quick));
     plans.retain(|plan| {
         let label = plan.label();
         args.cells.iter().all(|word| label.split(' ').any(|part| part == word))
@@ -97,10 +146,25 @@ fn chosen(args: &Args) -> anyhow::Result<Vec<Plan>> {
     Ok(plans)
 }
 
+/// Noises made from readings that the user gives. They are kept as long as the process lives, so that a scenario can be copied.
+fn noises(args: &Args) -> anyhow::Result<Vec<Noise>> {
+    let mut noises = Vec::new();
+    for series in readings::find(&args.residuals, &args.columns)?.series {
+        let residuals = Residuals::of(&series).with_context(|| series.name.clone())?;
+        noises.push(Noise::Residuals(Box::leak(Box::new(residuals))));
+    }
+    if let Some(path) = &args.delays {
+        let samples = readings::table::column(path, "sample").and_then(|samples| Delays::of(&samples));
+        let delays: &'static Delays =
+            Box::leak(Box::new(samples.with_context(|| path.display().to_string())?));
+        let late = |window: Noise| window.window().map(|computation| Noise::LateWindow(computation, delays));
+        noises.extend(Noise::ALL.into_iter().filter_map(late));
+    }
+    Ok(noises)
+}
+
 fn measured(plans: &[Plan], effort: &Effort, args: &Args) -> anyhow::Result<Vec<Line>> {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} cells, {elapsed} gone, {eta} left")?;
-    // Draws only on a terminal.
-    let bar = ProgressBar::new(plans.len() as u64).with_style(style);
+    let bar = bar(plans.len())?;
     let all = || {
         plans
             .par_iter()
@@ -111,10 +175,19 @@ fn measured(plans: &[Plan], effort: &Effort, args: &Args) -> anyhow::Result<Vec<
             })
             .collect::<anyhow::Result<Vec<_>>>()
     };
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build()?;
-    let lines = pool.install(all)?;
+    let lines = pool(args)?.install(all)?;
     bar.finish_and_clear();
     Ok(lines.into_iter().flatten().map(|line| Line::Accuracy(Box::new(line))).collect())
+}
+
+/// A progress bar, which draws only on a terminal.
+fn bar(steps: usize) -> anyhow::Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}, {elapsed} gone, {eta} left")?;
+    Ok(ProgressBar::new(steps as u64).with_style(style))
+}
+
+fn pool(args: &Args) -> anyhow::Result<rayon::ThreadPool> {
+    Ok(rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build()?)
 }
 
 fn head(args: &Args) -> Run {
@@ -158,6 +231,10 @@ mod tests {
             rounds: None,
             list: false,
             date: None,
+            readings: Vec::new(),
+            columns: Vec::new(),
+            residuals: Vec::new(),
+            delays: None,
             threads: Some(threads),
         }
     }

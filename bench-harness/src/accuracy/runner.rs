@@ -3,9 +3,10 @@
 use super::cells::Plan;
 use crate::attack::{Attack, omniscient};
 use crate::estimator::objective::OfObjective;
-use crate::estimator::{Estimate, Estimator};
+use crate::estimator::{Estimate, Estimator, MODE_SUFFIX, objectives, searches_quorums};
 use crate::fleet::model::Told;
-use crate::fleet::{Chain, seed};
+use crate::fleet::truth::Ground;
+use crate::fleet::{Chain, rivals, seed};
 use crate::measure::{Circumstances, Tally};
 use crate::result::Accuracy;
 use centauri_engine::{Objective, Report};
@@ -34,7 +35,7 @@ impl Effort {
 pub const CHAIN: usize = 25;
 /// Least rounds of a cell, however costly (less only where [`Effort`] itself asks for less).
 pub const ROUNDS_MIN: usize = 250;
-/// Objectives other than `marginal` are measured up to so many quorums.
+/// Objectives that search quorums are measured up to so many quorums.
 const QUORUMS_MAX: f64 = 130.0;
 /// Reports that an omniscient search tries, at most.
 const TRIES: f64 = 64.0;
@@ -73,14 +74,20 @@ pub fn measure(plan: &Plan, effort: &Effort, run_seed: u64) -> anyhow::Result<Ve
         .iter()
         .map(|c| (0..c.rounds.len()).map(|t| plan.attack.reports(&scenario, c, t, &mut rng)).collect())
         .collect();
-    let cell = Stage { plan, chains: &chains, reports: &reports, unit: told.ground().unit, seed };
+    let cell = Stage {
+        plan,
+        chains: &chains,
+        reports: &reports,
+        unit: Ground::new(scenario.noise, scenario.prior).unit,
+        seed,
+    };
     let mut lines = Vec::new();
-    for objective in [Objective::Marginal, Objective::Evidence, Objective::Joint, Objective::Posterior] {
-        if objective == Objective::Marginal || quorums(scenario.n, scenario.f) <= QUORUMS_MAX {
+    for objective in objectives() {
+        if !searches_quorums(objective) || quorums(scenario.n, scenario.f) <= QUORUMS_MAX {
             cell.play(&mut OfObjective::new(objective, Arc::clone(&told)), &mut lines)?;
         }
     }
-    for mut rival in told.rivals() {
+    for mut rival in rivals::of(&scenario) {
         cell.play(&mut rival, &mut lines)?;
     }
     Ok(lines)
@@ -126,7 +133,8 @@ impl Stage<'_> {
         }
         let cell = self.plan.cell();
         lines.push(judged.line(&cell, estimator.name(), self.seed));
-        lines.extend(mode.map(|m| m.line(&cell, "marginal_mode", self.seed)));
+        let name = format!("{}{MODE_SUFFIX}", estimator.name());
+        lines.extend(mode.map(|m| m.line(&cell, &name, self.seed)));
         Ok(())
     }
 

@@ -18,7 +18,7 @@ pub mod squares;
 pub mod trimmed;
 
 use crate::measure::distribution::OnGrid;
-use centauri_engine::Report;
+use centauri_engine::{Objective, Report};
 
 /// What an estimator is told beside the reports.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,8 +89,40 @@ pub trait Estimator {
     /// Takes `estimate` as the decision on the round and moves on to the chain's next.
     fn commit(&mut self, estimate: &Estimate);
 
+    /// Moves on over a round in which none of the `replicas` was heard.
+    ///
+    /// # Errors
+    /// What the engine refuses.
+    fn pass(&mut self, replicas: usize) -> anyhow::Result<()> {
+        let estimate = self.estimate(&vec![Report::Missing; replicas])?;
+        self.commit(&estimate);
+        Ok(())
+    }
+
     /// Begins a new chain.
     fn restart(&mut self);
+}
+
+/// Our objectives, in the order in which they are told: the engine's, the most robust first. Everything that is measured and
+/// reported goes by this list.
+pub fn objectives() -> impl DoubleEndedIterator<Item = Objective> {
+    Objective::ALL.into_iter().rev()
+}
+
+/// Whether the objective chooses among all quorums, so that it is not measured where these are many.
+#[must_use]
+pub fn searches_quorums(objective: Objective) -> bool {
+    matches!(objective, Objective::Evidence | Objective::Joint | Objective::Posterior)
+}
+
+/// What is added to an objective's name where its most probable value is judged instead of its mean.
+pub const MODE_SUFFIX: &str = "_mode";
+
+/// Whether results of this name are of an objective of ours.
+#[must_use]
+pub fn is_objective(name: &str) -> bool {
+    let name = name.strip_suffix(MODE_SUFFIX).unwrap_or(name);
+    objectives().any(|objective| objective.name() == name)
 }
 
 /// All rivals, in the order in which they are told.

@@ -39,6 +39,8 @@ pub struct Shrunk {
     squared_error: f64,
     mean: f64,
     variance: f64,
+    /// Whether the round last asked about had a value.
+    heard: bool,
 }
 
 impl std::fmt::Debug for Shrunk {
@@ -51,7 +53,8 @@ impl Shrunk {
     /// `rule`, told `belief`; `squared_error` is its mean squared error without faults.
     #[must_use]
     pub fn new(rule: Box<dyn Rule>, context: Context, belief: Belief, squared_error: f64) -> Self {
-        let mut shrunk = Self { rule, context, belief, squared_error, mean: 0.0, variance: 0.0 };
+        let mut shrunk =
+            Self { rule, context, belief, squared_error, mean: 0.0, variance: 0.0, heard: false };
         shrunk.restart();
         shrunk
     }
@@ -67,7 +70,9 @@ impl Estimator for Shrunk {
     }
 
     fn estimate(&mut self, reports: &[Report]) -> anyhow::Result<Estimate> {
-        let Some(estimate) = apply(self.rule.as_ref(), reports, &self.context) else {
+        let estimate = apply(self.rule.as_ref(), reports, &self.context);
+        self.heard = estimate.is_some();
+        let Some(estimate) = estimate else {
             return Ok(Estimate::of(self.mean));
         };
         let weight = self.weight();
@@ -82,7 +87,8 @@ impl Estimator for Shrunk {
     fn commit(&mut self, estimate: &Estimate) {
         if let Belief::Following { step, .. } = self.belief {
             self.mean = estimate.value;
-            self.variance = (1.0 - self.weight()) * self.variance + step * step;
+            let left = if self.heard { 1.0 - self.weight() } else { 1.0 };
+            self.variance = left * self.variance + step * step;
         }
     }
 
@@ -130,6 +136,11 @@ mod tests {
         // Variance ½ after the round, ¾ before the next: weight 3/7.
         let second = shrunk.estimate(&reports(&[9.0])).unwrap();
         assert!((second.value - 5.0).abs() < 1e-12);
+        // A round without a value teaches nothing: ¾·4/7 + ¼ = 19/28 before it, 26/28 after it, weight 26/54.
+        shrunk.commit(&second);
+        shrunk.pass(3).unwrap();
+        let third = shrunk.estimate(&reports(&[32.0])).unwrap();
+        assert!((third.value - (5.0 + 27.0 * 26.0 / 54.0)).abs() < 1e-12, "{}", third.value);
         shrunk.restart();
         assert_eq!(shrunk.estimate(&reports(&[4.0])).unwrap().value, 2.0);
     }

@@ -4,6 +4,8 @@
 
 pub mod model;
 pub mod noise;
+pub mod real;
+pub mod rivals;
 pub mod seed;
 pub mod truth;
 pub mod window;
@@ -161,7 +163,7 @@ impl Scenario {
         let maker = Maker {
             scenario: *self,
             ground: Ground::new(self.noise, self.prior),
-            window: self.noise.window().map(Window::new),
+            window: self.noise.window().map(|window| Window::with(window, self.noise.delays())),
             phases: (0..self.n).map(|_| rng.random_range(0.0..TAU)).collect(),
             total: (chains * length).max(1),
         };

@@ -1,5 +1,6 @@
 //! Noise of an honest replica: families of mean 0 and standard deviation 1.
 
+use super::real::{Delays, Residuals};
 use centauri_engine::{Computation, Distribution, DistributionError, Family};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -21,15 +22,19 @@ pub enum Noise {
     Exponential,
     /// Normal, with one in ten four times as wide as the others.
     Mixture,
-    /// No noise: messages of the window that came too late.
+    /// Errors of real replicas.
+    Residuals(&'static Residuals),
+    /// No noise: messages of the window that came too late, by exponential delays.
     Window(Computation),
+    /// The same by real delays.
+    LateWindow(Computation, &'static Delays),
 }
 
 /// Standard deviation of the narrow part of [`Noise::Mixture`]: 0.9·s² + 0.1·(4s)² = 1.
 const NARROW: f64 = 0.632_455_532_033_675_9;
 
 impl Noise {
-    /// All of them.
+    /// All that need no readings.
     pub const ALL: [Self; 10] = [
         Self::Gaussian,
         Self::Laplace,
@@ -53,7 +58,9 @@ impl Noise {
             Self::Gamma => "gamma",
             Self::Exponential => "exponential",
             Self::Mixture => "mixture",
+            Self::Residuals(residuals) => residuals.name(),
             Self::Window(computation) => return format!("window_{computation}"),
+            Self::LateWindow(computation, _) => return format!("window_{computation}_real_delays"),
         };
         name.to_owned()
     }
@@ -61,7 +68,17 @@ impl Noise {
     /// The computation, for a partial window.
     #[must_use]
     pub fn window(self) -> Option<Computation> {
-        if let Self::Window(computation) = self { Some(computation) } else { None }
+        if let Self::Window(computation) | Self::LateWindow(computation, _) = self {
+            Some(computation)
+        } else {
+            None
+        }
+    }
+
+    /// The real delays of a partial window, where it has them.
+    #[must_use]
+    pub fn delays(self) -> Option<&'static Delays> {
+        if let Self::LateWindow(_, delays) = self { Some(delays) } else { None }
     }
 
     /// One replica's error; 0 for a partial window.
@@ -90,7 +107,8 @@ impl Noise {
                 let z: f64 = StandardNormal.sample(rng);
                 if rng.random_bool(0.1) { 4.0 * NARROW * z } else { NARROW * z }
             }
-            Self::Window(_) => 0.0,
+            Self::Residuals(residuals) => residuals.sample(rng),
+            Self::Window(_) | Self::LateWindow(..) => 0.0,
         }
     }
 
@@ -101,7 +119,10 @@ impl Noise {
     /// A scale that is not positive.
     pub fn distribution(self, scale: f64) -> Result<Distribution, DistributionError> {
         match self {
-            Self::Gaussian | Self::Window(_) => Distribution::normal(0.0, scale),
+            Self::Residuals(residuals) => {
+                residuals.told(scale).cloned().map_or_else(|| Distribution::normal(0.0, scale), Ok)
+            }
+            Self::Gaussian | Self::Window(_) | Self::LateWindow(..) => Distribution::normal(0.0, scale),
             Self::Laplace => Distribution::laplace(0.0, scale / SQRT_2),
             Self::StudentT => Distribution::student_t(4.0, 0.0, scale / SQRT_2),
             Self::Gamma => {

@@ -40,7 +40,7 @@ fn a_moved_prior_is_the_engines() {
         assert!((decision.mean - estimate.value).abs() < 1e-9, "round {t}");
         ours.commit(&estimate);
     }
-    let moved = Mover::new(&step, &support).advance(&vec![-(281f64).ln(); 281]);
+    let moved = Mover::new(&step, &support, limits::LEAK_DEFAULT).advance(&vec![-(281f64).ln(); 281]);
     assert!((moved.iter().map(|l| l.exp()).sum::<f64>() - 1.0).abs() < 1e-12);
 }
 

@@ -30,7 +30,7 @@ impl Ground {
     pub fn new(noise: Noise, prior: Prior) -> Self {
         if let Some(Computation::Count) = noise.window() {
             let high = window::COUNTED as f64;
-            let unit = Window::new(Computation::Count).unit;
+            let unit = Window::with(Computation::Count, noise.delays()).unit;
             return Self { unit, centre: high / 2.0, low: 0.0, high, step: 1.0, whole: true };
         }
         let (reach, step) = match prior {

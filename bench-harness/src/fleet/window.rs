@@ -1,5 +1,6 @@
 //! Partial windows: messages of a round's window that reach a replica too late.
 
+use super::real::Delays;
 use super::seed;
 use centauri_engine::{Computation, Distribution, DistributionError, OutputSpec};
 use rand::RngExt as _;
@@ -14,7 +15,7 @@ pub const COUNTED: usize = 40;
 pub const LAST_OFFSET: f64 = 0.7;
 /// A replica's deadline, in seconds.
 pub const DEADLINE: f64 = 0.8;
-/// Mean latency from source to replica, in seconds; it is exponential.
+/// Mean latency from source to replica, in seconds; it is exponential where it is not real.
 pub const LATENCY: f64 = 0.2;
 
 /// One kind of partial window. Its readings are scaled such that an honest report's distance to the ideal output has
@@ -22,6 +23,7 @@ pub const LATENCY: f64 = 0.2;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Window {
     computation: Computation,
+    delays: Option<&'static Delays>,
     offsets: Vec<f64>,
     scale: f64,
     /// Standard deviation of report − truth.
@@ -29,13 +31,19 @@ pub struct Window {
 }
 
 impl Window {
-    /// The window of `count`, `mean`, `last` or `min`; every other computation is taken as `mean`.
+    /// The window of `count`, `mean`, `last` or `min`, with exponential delays; every other computation is taken as `mean`.
     #[must_use]
     pub fn new(computation: Computation) -> Self {
+        Self::with(computation, None)
+    }
+
+    /// The same with real delays, where there are any.
+    #[must_use]
+    pub fn with(computation: Computation, delays: Option<&'static Delays>) -> Self {
         let messages = if computation == Computation::Count { COUNTED } else { READINGS };
         let offset = |j: usize| LAST_OFFSET * j as f64 / (messages - 1) as f64;
         let mut window =
-            Self { computation, offsets: (0..messages).map(offset).collect(), scale: 1.0, unit: 1.0 };
+            Self { computation, delays, offsets: (0..messages).map(offset).collect(), scale: 1.0, unit: 1.0 };
         let sd = window.spread();
         if computation == Computation::Count {
             window.unit = sd;
@@ -97,8 +105,14 @@ impl Window {
     pub fn report(&self, rng: &mut ChaCha8Rng, readings: &[f64]) -> Option<f64> {
         let mut arrived = Vec::with_capacity(readings.len());
         for (reading, offset) in readings.iter().zip(&self.offsets) {
-            let latency: f64 = Exp1.sample(rng);
-            if LATENCY * latency <= DEADLINE - offset {
+            let latency = match self.delays {
+                Some(delays) => delays.sample(rng),
+                None => {
+                    let latency: f64 = Exp1.sample(rng);
+                    LATENCY * latency
+                }
+            };
+            if latency <= DEADLINE - offset {
                 arrived.push(*reading);
             }
         }
@@ -129,7 +143,10 @@ impl Window {
         };
         Ok(OutputSpec {
             messages: self.offsets.clone(),
-            arrival: Some(Distribution::exponential(LATENCY)?.into()),
+            arrival: Some(match self.delays {
+                Some(delays) => delays.told().clone().into(),
+                None => Distribution::exponential(LATENCY)?.into(),
+            }),
             deadline: Some(DEADLINE),
             source: source.map(Into::into),
             ..OutputSpec::new(self.computation)

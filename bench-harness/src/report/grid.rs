@@ -1,11 +1,10 @@
 //! Accuracy records in order: cells, each with its estimators, and what objectives and rivals do in them.
 
 use super::input::{Key, Results};
+use crate::estimator::{is_objective, objectives};
 use crate::result::{Accuracy, Cell};
 use std::collections::BTreeMap;
 
-/// The objectives of Centauri, which are not rivals of each other.
-const OBJECTIVES: [&str; 4] = ["marginal", "evidence", "joint", "posterior"];
 /// Yardsticks that know who is honest, and so can't be rivals.
 const YARDSTICKS: [&str; 3] = ["honest_mean", "honest_optimal", "oracle"];
 /// Priors from the least to the most that they tell.
@@ -25,7 +24,7 @@ impl Roles {
     #[must_use]
     pub fn is_ours(&self, estimator: &str) -> bool {
         estimator == self.objective
-            || OBJECTIVES.contains(&estimator)
+            || is_objective(estimator)
             || self.ours.iter().any(|name| name == estimator)
     }
 
@@ -159,15 +158,15 @@ pub(super) fn estimator_rank(roles: &Roles, name: &str) -> usize {
     if name == roles.objective {
         return 0;
     }
-    if let Some(at) = OBJECTIVES.iter().position(|known| *known == name) {
+    if let Some(at) = objectives().position(|known| known.name() == name) {
         return 1 + at;
     }
     match name {
-        _ if roles.is_ours(name) => 10,
-        "mean" => 11,
-        "median" => 12,
-        _ if roles.is_rival(name) => 13,
-        _ => 14,
+        _ if roles.is_ours(name) => 20,
+        "mean" => 21,
+        "median" => 22,
+        _ if roles.is_rival(name) => 23,
+        _ => 24,
     }
 }
 
@@ -293,6 +292,7 @@ mod tests {
         for (name, ours, rival) in [
             ("marginal", true, false),
             ("fifth", true, false),
+            ("marginal_mode", true, false),
             ("median", false, true),
             ("honest_mean", false, false),
         ] {

@@ -1,7 +1,7 @@
 //! Reading result files: JSON Lines from disk into records whose numbers are in range.
 
 use super::text::clip;
-use crate::result::{Accuracy, Influence, Run};
+use crate::result::{Accuracy, Influence, Reading, Route, Run, Stream};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -49,6 +49,12 @@ pub struct Results {
     pub accuracy: Vec<Accuracy>,
     /// One record for each estimator, n, f and prior, in the order of their first appearance.
     pub influence: Vec<Influence>,
+    /// Streams of real readings, in the order of their first appearance.
+    pub streams: Vec<Stream>,
+    /// One record for each estimator on a stream under an attack, in the order of their first appearance.
+    pub readings: Vec<Reading>,
+    /// One record for each way to choose a route under an attack, in the order of their first appearance.
+    pub routes: Vec<Route>,
     /// Records that a later one for the same cell and estimator replaced.
     pub replaced: usize,
     /// Counts of records of kinds that this version doesn't know.
@@ -106,9 +112,13 @@ pub fn read(paths: &[PathBuf]) -> Result<Results, InputError> {
     let mut lines_total = 0;
     for path in paths {
         let file = File::open(path).map_err(|source| InputError::Io { path: path.clone(), source })?;
-        read_lines(path, BufReader::new(file), &mut lines_total, &mut |text| {
-            take(text, &mut results, &mut index)
-        })?;
+        let io = |source| InputError::Io { path: path.clone(), source };
+        let input: Box<dyn BufRead> = if path.extension().is_some_and(|end| end == "zst") {
+            Box::new(BufReader::new(zstd::stream::Decoder::new(file).map_err(io)?))
+        } else {
+            Box::new(BufReader::new(file))
+        };
+        read_lines(path, input, &mut lines_total, &mut |text| take(text, &mut results, &mut index))?;
     }
     Ok(results)
 }
@@ -153,6 +163,24 @@ fn read_lines(
 struct Index {
     accuracy: BTreeMap<Key, usize>,
     influence: BTreeMap<(String, usize, usize, String), usize>,
+    streams: BTreeMap<String, usize>,
+    readings: BTreeMap<[String; 5], usize>,
+    routes: BTreeMap<([String; 4], u64), usize>,
+}
+
+/// What makes two records of real readings speak of the same thing.
+#[must_use]
+pub fn reading_key(record: &Reading) -> [String; 5] {
+    let Reading { stream, attack, model, prior, estimator, .. } = record;
+    [stream, attack, model, prior, estimator].map(Clone::clone)
+}
+
+/// What makes two records of routes speak of the same thing.
+#[must_use]
+pub fn route_key(record: &Route) -> ([String; 4], u64) {
+    let Route { choice, attack, estimator, prior, .. } = record;
+    // Bits of the handicap, so that equal means equal.
+    ([choice, attack, estimator, prior].map(Clone::clone), (record.handicap_s + 0.0).to_bits())
 }
 
 fn take(text: &str, results: &mut Results, index: &mut Index) -> Result<(), String> {
@@ -173,6 +201,23 @@ fn take(text: &str, results: &mut Results, index: &mut Index) -> Result<(), Stri
             let next = results.influence.len();
             let at = *index.influence.entry(key).or_insert(next);
             results.replaced += place(&mut results.influence, at, record);
+        }
+        "stream" => {
+            let record: Stream = parse(text)?;
+            let at = *index.streams.entry(record.stream.clone()).or_insert(results.streams.len());
+            results.replaced += place(&mut results.streams, at, record);
+        }
+        "reading" => {
+            let record: Reading = parse(text)?;
+            check_reading(&record)?;
+            let at = *index.readings.entry(reading_key(&record)).or_insert(results.readings.len());
+            results.replaced += place(&mut results.readings, at, record);
+        }
+        "route" => {
+            let record: Route = parse(text)?;
+            check_route(&record)?;
+            let at = *index.routes.entry(route_key(&record)).or_insert(results.routes.len());
+            results.replaced += place(&mut results.routes, at, record);
         }
         _ => {
             let name = clip(&kind, 40);
@@ -218,9 +263,7 @@ fn check_accuracy(record: &Accuracy) -> Result<(), String> {
         ("rmse_honest", record.rmse_honest),
         ("rel_honest_mean", record.rel_honest_mean),
     ] {
-        if value < 0.0 {
-            return Err(format!("{name} = {value}: expected a number of at least 0"));
-        }
+        at_least_0(name, value)?;
     }
     if let Some(levels) = record.coverage {
         share("coverage.50", Some(levels.p50))?;
@@ -238,6 +281,34 @@ fn check_accuracy(record: &Accuracy) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn check_reading(record: &Reading) -> Result<(), String> {
+    if record.n == 0 || record.f >= record.n {
+        return Err(format!("n = {}, f = {}: expected n ≥ 1 and f < n", record.n, record.f));
+    }
+    at_least_0("rmse", record.rmse)?;
+    at_least_0("rmse_se", record.rmse_se)?;
+    at_least_0("rmse_all", record.rmse_all)?;
+    at_least_0("rmse_all_se", record.rmse_all_se)?;
+    for levels in [record.coverage, record.coverage_all].into_iter().flatten() {
+        share("coverage.50", Some(levels.p50))?;
+        share("coverage.80", Some(levels.p80))?;
+        share("coverage.95", Some(levels.p95))?;
+    }
+    share("liars_named", record.liars_named)?;
+    share("honest_named", record.honest_named)
+}
+
+fn check_route(record: &Route) -> Result<(), String> {
+    share("right", Some(record.right))?;
+    at_least_0("right_se", record.right_se)?;
+    at_least_0("regret_s", record.regret_s)?;
+    at_least_0("regret_se_s", record.regret_se_s)
+}
+
+fn at_least_0(name: &str, value: f64) -> Result<(), String> {
+    if value < 0.0 { Err(format!("{name} = {value}: expected a number of at least 0")) } else { Ok(()) }
 }
 
 fn share(name: &str, value: Option<f64>) -> Result<(), String> {

@@ -5,9 +5,12 @@ mod calibration;
 mod coverage;
 mod error;
 mod faults;
+mod guide;
 mod influence;
 mod naming;
+mod readings;
 mod rest;
+mod routes;
 mod run;
 mod summary;
 mod worst;
@@ -55,9 +58,10 @@ pub trait Section: Sync {
 }
 
 /// All sections in the report's order.
-pub const SECTIONS: [&dyn Section; 10] = [
+pub const SECTIONS: [&dyn Section; 13] = [
     &run::Runs,
     &summary::Summary,
+    &guide::Guide,
     &error::Error,
     &worst::Worst,
     &coverage::Coverage,
@@ -65,6 +69,8 @@ pub const SECTIONS: [&dyn Section; 10] = [
     &naming::Naming,
     &influence::Influence,
     &faults::Faults,
+    &readings::Readings,
+    &routes::Routes,
     &rest::Rest,
 ];
 

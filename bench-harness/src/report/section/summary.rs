@@ -146,6 +146,7 @@ fn goals(context: &Context<'_>) -> Table {
     goals.extend(coverage_goals(context));
     goals.push(super::naming::goal(context));
     goals.push(super::influence::goal(context));
+    goals.extend(super::readings::goals(context));
     let rows = goals
         .into_iter()
         .map(|(wanted, found, met)| {

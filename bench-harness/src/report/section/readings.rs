@@ -1,0 +1,340 @@
+//! Real readings: how far estimators are from the mean of the honest.
+
+use super::summary::Verdict;
+use super::{Context, Section, number, percent};
+use crate::readings::fitted::{Model, Prior};
+use crate::readings::summary::{Against, YARDSTICKS, against, cells, no_lie_comes};
+use crate::report::document::{Block, Figure, Line, Table};
+use crate::report::grid::{estimator_rank, in_order, median, range, share};
+use crate::report::plot::{Dot, DotPlot, DotRow, Mark, PlotError, Scale};
+use crate::report::text;
+use crate::result::Reading;
+
+pub(super) struct Readings;
+
+/// The goal: at or below the best rival in this share of cells, and nowhere more than so many times it.
+const GOAL: (f64, f64) = (5.0 / 6.0, 1.1);
+
+impl Section for Readings {
+    fn id(&self) -> &'static str {
+        "readings"
+    }
+
+    fn title(&self) -> &'static str {
+        "Real readings"
+    }
+
+    fn kinds(&self) -> &'static [&'static str] {
+        &["stream", "reading"]
+    }
+
+    fn blocks(&self, context: &Context<'_>) -> Result<Vec<Block>, PlotError> {
+        let readings = &context.results.readings;
+        if readings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut blocks = vec![
+            Block::Paragraph(Line::text(
+                "A model is fitted to the first half of each stream; in the second half some replicas’ readings are replaced by lies. \
+                 There is no truth to be had: the yardstick is the mean of the honest replicas’ readings. It is kind to rules that \
+                 average values as they come. Where no lie comes (none, silent) the mean is the yardstick itself, at a distance of 0; \
+                 and where a rule throws out exactly the liars and averages the rest, so is that rule. Beside it, therefore, \
+                 stands the mean of all replicas’ readings as they were before any was replaced, which nobody can compute under \
+                 attack. Our objectives are told one of two models: fitted, in which each replica has a bias and a noise of its own \
+                 and the answer is what they have in common beneath these; and alike, in which all replicas have the same normal \
+                 noise, and the answer is the mean of those believed. Rivals are told neither, but get the prior.",
+            )),
+            Block::Table(streams(context)),
+            Block::Table(compared(context)),
+        ];
+        for prior in priors(readings) {
+            blocks.push(Block::Heading(Line::text("Prior ").then_name(prior)));
+            blocks.push(Block::Figures(vec![figure(context, prior)?]));
+            blocks.push(Block::Table(distances(context, prior)));
+        }
+        blocks.push(Block::Table(covered(context)));
+        Ok(blocks)
+    }
+}
+
+fn priors(readings: &[Reading]) -> Vec<&str> {
+    in_order(readings.iter().map(|r| r.prior.as_str()), |prior| usize::from(*prior != "following"))
+}
+
+fn attacks(readings: &[Reading]) -> Vec<&str> {
+    in_order(readings.iter().map(|r| r.attack.as_str()), |attack| usize::from(*attack != "none"))
+}
+
+fn streams(context: &Context<'_>) -> Table {
+    let rows = context.results.streams.iter().map(|s| {
+        vec![
+            Line::name(&s.stream),
+            Line::text(s.replicas.len().to_string()),
+            Line::text(s.f.to_string()),
+            Line::text(s.fitted.to_string()),
+            Line::text(s.judged.to_string()),
+            number(Some(s.sd)),
+            number(Some(s.lag_s / 86_400.0)),
+            Line::text(text::clip(&s.notes.join("; "), 300)),
+        ]
+    });
+    Table {
+        caption: Line::text(
+            "The streams: rounds that the model was fitted to and that were judged; sd of a replica’s distance to the mean of all, \
+             in the stream’s unit, which is the unit of all distances below; how many days old a replayed value is (a week, or as many \
+             whole days as lie before the judged half).",
+        ),
+        head: ["Stream", "n", "f", "Fitted", "Judged", "sd", "Replay, days", "Prepared"]
+            .map(Line::text)
+            .into(),
+        rows: rows.collect(),
+        numbers_from: 1,
+    }
+}
+
+/// Ours against the best rival of each cell, for a model and a prior.
+fn against_rivals<'a>(
+    context: &Context<'a>,
+    model: &str,
+    prior: &str,
+    of: fn(&Reading) -> f64,
+    keep: impl Fn(&str) -> bool,
+) -> Vec<Against<'a>> {
+    let results: &'a [Reading] = &context.results.readings;
+    let readings = results.iter().filter(|r| r.prior == prior && keep(&r.attack));
+    cells(readings).iter().filter_map(|cell| against(cell, (context.objective(), model), of)).collect()
+}
+
+fn compared(context: &Context<'_>) -> Table {
+    let mut rows = Vec::new();
+    for model in Model::ALL {
+        for prior in Prior::ALL {
+            for (name, of) in YARDSTICKS {
+                let all = against_rivals(context, model.name(), prior.name(), of, |_| true);
+                let lied = against_rivals(context, model.name(), prior.name(), of, |a| !no_lie_comes(a));
+                if all.is_empty() {
+                    continue;
+                }
+                let good = |cells: &[Against<'_>]| share(cells.iter().map(|a| a.ratio <= 1.0 + 1e-9));
+                rows.push(vec![
+                    Line::name(model.name()),
+                    Line::name(prior.name()),
+                    Line::text(name),
+                    Line::text(all.len().to_string()),
+                    percent(good(&all)),
+                    worst(&all),
+                    percent(good(&lied)),
+                    number(median(lied.iter().map(|a| a.ratio))),
+                    worst(&lied),
+                ]);
+            }
+        }
+    }
+    let head = [
+        "Model",
+        "Prior",
+        "Distance to",
+        "Cells",
+        "≤ best rival",
+        "Worst ratio",
+        "≤ best, a lie comes",
+        "Median ratio",
+        "Worst ratio",
+    ];
+    Table {
+        caption: Line::name(context.objective()).then(
+            " against the best rival of each cell (a stream and an attack), chosen after the fact: in all cells, and in those in \
+             which a lie comes (without none and silent). A ratio of ∞ is to a rival at a distance of 0.",
+        ),
+        head: head.map(Line::text).into(),
+        rows,
+        numbers_from: 3,
+    }
+}
+
+fn worst(cells: &[Against<'_>]) -> Line {
+    match range(cells.iter().map(|a| a.ratio)) {
+        Some((_, high)) if high.is_infinite() => Line::text("∞"),
+        other => number(other.map(|(_, high)| high)),
+    }
+}
+
+/// A name in tables and legends: ours bear their model.
+fn label(reading: &Reading) -> String {
+    if crate::estimator::is_objective(&reading.estimator) {
+        format!("{}, {}", reading.estimator, reading.model)
+    } else {
+        reading.estimator.clone()
+    }
+}
+
+/// Estimators of a prior with their models, in the report's order: names and labels.
+fn estimators<'a>(context: &Context<'a>, prior: &str) -> Vec<(&'a Reading, String)> {
+    let mut seen = std::collections::BTreeSet::new();
+    let all = context.results.readings.iter().filter(|r| r.prior == prior);
+    let mut out: Vec<(&Reading, String)> =
+        all.map(|r| (r, label(r))).filter(|(_, label)| seen.insert(label.clone())).collect();
+    out.sort_by_key(|(r, _)| (estimator_rank(context.grid.roles, &r.estimator), r.model != "fitted"));
+    out
+}
+
+/// The median over streams of the distance to the mean of the honest.
+fn over_streams(context: &Context<'_>, like: &Reading, prior: &str, attack: &str) -> Option<f64> {
+    let same = |r: &&Reading| {
+        r.prior == prior && r.attack == attack && r.estimator == like.estimator && r.model == like.model
+    };
+    median(context.results.readings.iter().filter(same).map(|r| r.rmse))
+}
+
+fn distances(context: &Context<'_>, prior: &str) -> Table {
+    let attacks = attacks(&context.results.readings);
+    let estimators = estimators(context, prior);
+    let of = |like: &Reading, attack: &str| over_streams(context, like, prior, attack);
+    let best: Vec<Option<f64>> = attacks
+        .iter()
+        .map(|attack| estimators.iter().filter_map(|(like, _)| of(like, attack)).min_by(f64::total_cmp))
+        .collect();
+    let rows = estimators.iter().map(|(like, label)| {
+        let cells = attacks.iter().zip(&best).map(|(attack, best)| match of(like, attack) {
+            Some(value) if Some(value) == *best => Line::strong(text::number(value)),
+            other => number(other),
+        });
+        std::iter::once(Line::name(label)).chain(cells).collect()
+    });
+    let mut head = vec![Line::text("Estimator")];
+    head.extend(attacks.iter().map(|attack| Line::name(attack)));
+    Table {
+        caption: Line::text(
+            "Root of the mean squared distance to the mean of the honest, in sd: median over streams; the least of each attack stands \
+             out.",
+        ),
+        head,
+        rows: rows.collect(),
+        numbers_from: 1,
+    }
+}
+
+fn figure(context: &Context<'_>, prior: &str) -> Result<Figure, PlotError> {
+    let roles = context.grid.roles;
+    let estimators = estimators(context, prior);
+    let mark = |reading: &Reading| match reading.model.as_str() {
+        "alike" if reading.estimator == roles.objective => Mark::nth(3),
+        _ if reading.estimator == roles.objective || !roles.is_ours(&reading.estimator) => {
+            Mark::of(roles, &reading.estimator)
+        }
+        // The other objectives are in the table.
+        _ => Mark::REST,
+    };
+    let shown =
+        || estimators.iter().filter(|(r, _)| r.estimator == roles.objective || !roles.is_ours(&r.estimator));
+    let mut legend: Vec<(Mark, String)> =
+        shown().filter(|(r, _)| mark(r).own).map(|(r, label)| (mark(r), text::clip(label, 24))).collect();
+    legend.push((Mark::REST, "each other rival".to_owned()));
+    let rows: Vec<DotRow> = attacks(&context.results.readings)
+        .into_iter()
+        .map(|attack| {
+            let dot = |reading: &Reading| {
+                let value = over_streams(context, reading, prior, attack)?;
+                // What is at no distance at all has no place on this scale, and lies on its edge.
+                Some(Dot { value: value.max(1e-3), mark: mark(reading) })
+            };
+            let dots = shown().rev().filter_map(|(r, _)| dot(r)).collect();
+            DotRow { label: attack.to_owned(), dots, span: None }
+        })
+        .collect();
+    let near = |v: f64| v.clamp(0.03, 8.0);
+    let scale = Scale::log_about(rows.iter().flat_map(|row| &row.dots).map(|dot| near(dot.value)));
+    let plot = DotPlot {
+        title: "distance to the mean of the honest, in sd (median over streams)".to_owned(),
+        scale,
+        legend,
+        rows,
+        lines: Vec::new(),
+        span_mark: Mark::REST,
+    };
+    Ok(Figure {
+        id: format!("readings-{}", text::slug(prior)),
+        caption: Line::text(
+            "Real readings: distance to the mean of the honest by attack and estimator, prior ",
+        )
+        .then_name(prior)
+        .then(": further left is better. Marks on an edge lie beyond it."),
+        alt: format!(
+            "Dots in rows, one row for each attack; the table below has the numbers of prior {prior}."
+        ),
+        svg: plot.draw()?,
+    })
+}
+
+fn covered(context: &Context<'_>) -> Table {
+    let mut rows = Vec::new();
+    let readings = &context.results.readings;
+    for model in Model::ALL {
+        for prior in Prior::ALL {
+            for attack in attacks(readings) {
+                let own: Vec<&Reading> = readings
+                    .iter()
+                    .filter(|r| r.estimator == context.objective() && r.model == model.name())
+                    .filter(|r| r.prior == prior.name() && r.attack == attack)
+                    .collect();
+                if own.is_empty() {
+                    continue;
+                }
+                let p95 = || own.iter().filter_map(|r| Some(r.coverage?.p95));
+                rows.push(vec![
+                    Line::name(model.name()),
+                    Line::name(prior.name()),
+                    Line::name(attack),
+                    percent(median(own.iter().filter_map(|r| Some(r.coverage?.p50)))),
+                    percent(median(own.iter().filter_map(|r| Some(r.coverage?.p80)))),
+                    percent(median(p95())),
+                    percent(range(p95()).map(|(low, _)| low)),
+                    percent(median(own.iter().filter_map(|r| Some(r.coverage_all?.p95)))),
+                    number(median(own.iter().filter_map(|r| Some(r.width?.p95)))),
+                    percent(median(own.iter().filter_map(|r| r.liars_named))),
+                    percent(range(own.iter().filter_map(|r| r.honest_named)).map(|(_, high)| high)),
+                ]);
+            }
+        }
+    }
+    let head = [
+        "Model",
+        "Prior",
+        "Attack",
+        "50 %",
+        "80 %",
+        "95 %",
+        "95 % least",
+        "95 %, mean of all",
+        "95 % width",
+        "Liars named",
+        "Honest named, most",
+    ];
+    Table {
+        caption: Line::text("How often intervals of ").then_name(context.objective()).then(
+            " hold the mean of the honest (and, in one column, the mean of all), and who is named: medians over streams.",
+        ),
+        head: head.map(Line::text).into(),
+        rows,
+        numbers_from: 3,
+    }
+}
+
+/// The goals on real readings, one for each yardstick.
+pub(super) fn goals(context: &Context<'_>) -> Vec<Verdict> {
+    let goal = |(name, of): (&str, fn(&Reading) -> f64)| {
+        let wanted = Line::text(format!(
+            "Real readings, prior following, distance to the {name}: at or below the best rival in all cells but one in six, nowhere \
+             more than 10 % above"
+        ));
+        let all = against_rivals(context, Model::Fitted.name(), Prior::Following.name(), of, |_| true);
+        let (Some(good), Some((_, high))) =
+            (share(all.iter().map(|a| a.ratio <= 1.0 + 1e-9)), range(all.iter().map(|a| a.ratio)))
+        else {
+            return (wanted, Line::text("–"), None);
+        };
+        let found = Line::text(format!("{} of {}; at worst ", text::percent(good), all.len()));
+        (wanted, found.join(worst(&all)).then(" ×"), Some(good >= GOAL.0 && high <= GOAL.1))
+    };
+    YARDSTICKS.into_iter().map(goal).collect()
+}

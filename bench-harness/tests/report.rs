@@ -22,6 +22,18 @@ fn record(noise: &str, attack: &str, estimator: &str, rmse: f64, se: f64) -> Str
     )
 }
 
+fn reading(attack: &str, estimator: &str, rmse: f64) -> String {
+    format!(
+        r#"{{"kind":"reading","stream":"s","attack":"{attack}","n":4,"f":1,"model":"fitted","prior":"following","estimator":"{estimator}","rounds":100,"rmse":{rmse},"rmse_se":0.01,"rmse_all":{rmse},"rmse_all_se":0.01,"seed":1}}"#
+    )
+}
+
+fn route(attack: &str, right: f64, regret: f64) -> String {
+    format!(
+        r#"{{"kind":"route","choice":"c","routes":["a","b"],"attack":"{attack}","n":4,"f":1,"estimator":"marginal","prior":"none","handicap_s":0.0,"rounds":100,"right":{right},"right_se":0.01,"regret_s":{regret},"regret_se_s":0.1,"seed":1}}"#
+    )
+}
+
 fn write(folder: &Path, name: &str, lines: &[String]) -> String {
     let path = folder.join(name);
     std::fs::write(&path, lines.join("\n")).unwrap();
@@ -168,6 +180,9 @@ fn bad_input_is_one_line_with_its_place_and_leaves_nothing() {
         (good.replace("\"rmse_truth\":1", "\"rmse_truth\":1e999"), "out of range"),
         (good.replace("\"liars_named\":null", "\"liars_named\":1.5"), "from 0 to 1"),
         (good.replace("\"loss\":0.0", "\"loss\":-0.5"), "from 0 to 1"),
+        (reading("far", "marginal", -1.0), "at least 0"),
+        (route("far", 1.5, 3.0), "from 0 to 1"),
+        (r#"{"kind":"stream"}"#.to_owned(), "missing field"),
         (format!("{{\"kind\":\"{}\"}}", "x".repeat(1 << 20)), "more than"),
     ];
     for (line, expected) in cases {
@@ -257,4 +272,53 @@ fn compare_without_spread_takes_every_difference_as_one() {
     let (old, new) = (make("a.jsonl", 1.0), make("b.jsonl", 1.000_001));
     assert_eq!(bench(&["compare", &old, &new, "--fail-on-regression"]).status.code(), Some(1));
     assert_eq!(bench(&["compare", &old, &old, "--fail-on-regression"]).status.code(), Some(0));
+}
+
+#[test]
+fn readings_are_counted_by_hand_and_compared() {
+    // Ours over the best rival: far 0.3/0.2, none 0.1/0 (the mean is the yardstick), stuck 0.2/0.4.
+    let folder = tempfile::tempdir().unwrap();
+    let lines = |ours: f64| {
+        vec![
+            reading("far", "marginal", 0.3),
+            reading("far", "median", 0.2),
+            reading("far", "mean", 5.0),
+            reading("none", "marginal", 0.1),
+            reading("none", "mean", 1e-16),
+            reading("stuck", "marginal", ours),
+            reading("stuck", "mean", 0.4),
+            route("none", 0.9, 5.0 * ours),
+        ]
+    };
+    let old = write(folder.path(), "old.jsonl", &lines(0.2));
+    let page = folder.path().join("a.md");
+    let output = bench(&["report", &old, "--markdown", &text(&page)]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = std::fs::read_to_string(page).unwrap().replace('\u{a0}', " ");
+    let row = "| `fitted` | `following` | mean of the honest | 3 | 33 % | ∞ | 50 % | 1.00 | 1.50 |";
+    assert!(page.contains(row), "{page}");
+    assert!(page.contains("| `marginal` | `none` | 90 %; 1.00 s |"), "{page}");
+
+    let new = write(folder.path(), "new.jsonl", &lines(0.4));
+    let output = bench(&["compare", &old, &new, "--fail-on-regression"]);
+    let found = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{found}");
+    assert!(found.starts_with("8 pairs") && found.contains("2 worse and 0 better"), "{found}");
+    assert!(found.contains("s, stuck, model fitted, prior following"), "{found}");
+    assert!(found.contains("route c, none, prior none, handicap 0 s"), "{found}");
+}
+
+#[test]
+fn results_that_are_compressed_are_read_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let plain = write(folder.path(), "r.jsonl", &[record("gaussian", "none", "marginal", 0.9, 0.01)]);
+    let packed = folder.path().join("r.jsonl.zst");
+    let bytes = zstd::encode_all(std::fs::read(&plain).unwrap().as_slice(), 3).unwrap();
+    std::fs::write(&packed, bytes).unwrap();
+    let output = bench(&["compare", &plain, &text(&packed)]);
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with("1 pairs"));
+    std::fs::write(&packed, "not compressed").unwrap();
+    let output = bench(&["compare", &plain, &text(&packed)]);
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(String::from_utf8(output.stderr).unwrap().lines().count(), 1);
 }

@@ -48,7 +48,7 @@ pub struct Args {
     /// Only cells whose description holds each of these words, such as `noise=gaussian,attack=none,n=7`.
     #[arg(long, value_name = "FILTER", value_delimiter = ',')]
     pub cells: Vec<String>,
-    /// Rounds of a cell, instead of 200 in a short run and up to 1,000 in a full one; costly cells then get them all.
+    /// Rounds of a cell (with --readings: of a stream), instead of 200 in a short run and up to 600 in a full one; costly cells then get them all.
     #[arg(long)]
     pub rounds: Option<usize>,
     /// Print the cells' descriptions and measure nothing.
@@ -66,9 +66,12 @@ pub struct Args {
     /// Take the errors of these readings (folders or CSV files, see below) as a noise of generated fleets, beside the others.
     #[arg(long, value_name = "PATH", num_args = 1.., conflicts_with = "readings")]
     pub residuals: Vec<PathBuf>,
-    /// Take the delays of this CSV file, in its column `sample`, as those of partial windows, beside the generated ones.
+    /// Take the delays of this CSV file as those of partial windows, beside the generated ones.
     #[arg(long, value_name = "FILE", conflicts_with = "readings")]
     pub delays: Option<PathBuf>,
+    /// The column of the delays; their unit does not matter, for they are scaled to a mean of 0.2 s.
+    #[arg(long, value_name = "NAME", default_value = "sample", requires = "delays")]
+    pub delay_column: String,
     /// Threads; all cores if left out. It changes no number.
     #[arg(long)]
     pub threads: Option<usize>,
@@ -154,7 +157,8 @@ fn noises(args: &Args) -> anyhow::Result<Vec<Noise>> {
         noises.push(Noise::Residuals(Box::leak(Box::new(residuals))));
     }
     if let Some(path) = &args.delays {
-        let samples = readings::table::column(path, "sample").and_then(|samples| Delays::of(&samples));
+        let samples =
+            readings::table::column(path, &args.delay_column).and_then(|samples| Delays::of(&samples));
         let delays: &'static Delays =
             Box::leak(Box::new(samples.with_context(|| path.display().to_string())?));
         let late = |window: Noise| window.window().map(|computation| Noise::LateWindow(computation, delays));
@@ -235,6 +239,7 @@ mod tests {
             columns: Vec::new(),
             residuals: Vec::new(),
             delays: None,
+            delay_column: String::new(),
             threads: Some(threads),
         }
     }

@@ -28,13 +28,13 @@ impl Effort {
     /// Of a short run.
     pub const QUICK: Self = Self { rounds: 200, searched: 25, steps: 1e8 };
     /// Of a full run.
-    pub const FULL: Self = Self { rounds: 1_000, searched: 75, steps: 2.5e7 };
+    pub const FULL: Self = Self { rounds: 600, searched: 50, steps: 1.5e7 };
 }
 
 /// Rounds of a chain.
 pub const CHAIN: usize = 25;
 /// Least rounds of a cell, however costly (less only where [`Effort`] itself asks for less).
-pub const ROUNDS_MIN: usize = 250;
+pub const ROUNDS_MIN: usize = 150;
 /// Objectives that search quorums are measured up to so many quorums.
 const QUORUMS_MAX: f64 = 130.0;
 /// Reports that an omniscient search tries, at most.

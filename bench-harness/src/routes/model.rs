@@ -8,7 +8,10 @@ use centauri_engine::{Computation, Distribution, Family, OutputSpec, PriorSpec, 
 /// Measurements of a window: a report older than this many steps is not expected.
 pub const MESSAGES: usize = 7;
 /// Points of a route's grid, about.
-const POINTS: f64 = 500.0;
+const POINTS: f64 = 1_000.0;
+/// The grid reaches from this many times the least to this many times the largest travel time of the first half: an incident takes longer
+/// than anything before it.
+const REACH: (f64, f64) = (0.5, 3.0);
 /// Share of a following prior that is spread evenly after each move.
 const LEAK: f64 = 1e-4;
 
@@ -92,9 +95,8 @@ impl Learned {
         routes: &Routes,
         options: &Options,
     ) -> anyhow::Result<Told> {
-        let (low, high) = self.range[route];
-        let room = 0.5 * (high - low) + 4.0 * self.step_sd[route];
-        let (low, high) = ((low - room).max(0.0), high + room);
+        let (least, largest) = self.range[route];
+        let (low, high) = (REACH.0 * least, REACH.1 * largest);
         let step = ((high - low) / POINTS).max(1.0).ceil();
         let support = Support::new(low.floor(), step, ((high - low) / step).ceil() as usize + 1)?;
         let move_ = Distribution::normal(0.0, self.step_sd[route])?;

@@ -199,14 +199,17 @@ fn distances(context: &Context<'_>, prior: &str) -> Table {
             Some(value) if Some(value) == *best => Line::strong(text::number(value)),
             other => number(other),
         });
-        std::iter::once(Line::name(label)).chain(cells).collect()
+        let same = |r: &&Reading| r.prior == prior && r.estimator == like.estimator && r.model == like.model;
+        let most = range(context.results.readings.iter().filter(same).map(|r| r.rmse)).map(|(_, high)| high);
+        std::iter::once(Line::name(label)).chain(cells).chain([number(most)]).collect()
     });
     let mut head = vec![Line::text("Estimator")];
     head.extend(attacks.iter().map(|attack| Line::name(attack)));
+    head.push(Line::text("Largest"));
     Table {
         caption: Line::text(
             "Root of the mean squared distance to the mean of the honest, in sd: median over streams; the least of each attack stands \
-             out.",
+             out. In the last column, the largest of all streams and attacks.",
         ),
         head,
         rows: rows.collect(),

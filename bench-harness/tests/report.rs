@@ -295,7 +295,7 @@ fn readings_are_counted_by_hand_and_compared() {
     let output = bench(&["report", &old, "--markdown", &text(&page)]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let page = std::fs::read_to_string(page).unwrap().replace('\u{a0}', " ");
-    let row = "| `fitted` | `following` | mean of the honest | 3 | 33 % | ∞ | 50 % | 1.00 | 1.50 |";
+    let row = "| `marginal` | `fitted` | `following` | honest mean | 3 | 33 % | ∞ | 50 % | 1.00 | 1.50 |";
     assert!(page.contains(row), "{page}");
     assert!(page.contains("| `marginal` | `none` | 90 %; 1.00 s |"), "{page}");
 

@@ -3,13 +3,13 @@
 use super::cells::Plan;
 use crate::attack::{Attack, omniscient};
 use crate::estimator::objective::OfObjective;
-use crate::estimator::{Estimate, Estimator, MODE_SUFFIX, objectives, searches_quorums};
+use crate::estimator::{Estimate, Estimator, MODE_SUFFIX, averaging, objectives, searches_quorums};
 use crate::fleet::model::Told;
 use crate::fleet::truth::Ground;
 use crate::fleet::{Chain, rivals, seed};
 use crate::measure::{Circumstances, Tally};
 use crate::result::Accuracy;
-use centauri_engine::{Objective, Report};
+use centauri_engine::Report;
 use std::sync::Arc;
 
 /// How long a cell is measured.
@@ -107,7 +107,8 @@ impl Stage<'_> {
         let scenario = &self.plan.scenario;
         let tally = || Tally::new(scenario.n, scenario.f, self.unit);
         let (mut judged, mut mode) = (tally(), None);
-        if estimator.name() == Objective::Marginal.name() {
+        // What searches quorums is judged by its mean alone.
+        if averaging(estimator.name()) {
             mode = Some(tally());
         }
         for (chain, reports) in self.chains.iter().zip(self.reports) {

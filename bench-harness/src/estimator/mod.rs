@@ -115,6 +115,12 @@ pub fn searches_quorums(objective: Objective) -> bool {
     matches!(objective, Objective::Evidence | Objective::Joint | Objective::Posterior)
 }
 
+/// Whether results of this name are of an objective that averages over quorums instead.
+#[must_use]
+pub fn averaging(name: &str) -> bool {
+    objectives().any(|objective| objective.name() == name && !searches_quorums(objective))
+}
+
 /// What is added to an objective's name where its most probable value is judged instead of its mean.
 pub const MODE_SUFFIX: &str = "_mode";
 

@@ -9,8 +9,7 @@ use std::fmt::Write as _;
 /// A yardstick: its name, and an estimator's distance to it.
 pub type Yardstick = (&'static str, fn(&Reading) -> f64);
 /// Both yardsticks.
-pub const YARDSTICKS: [Yardstick; 2] =
-    [("mean of the honest", |r| r.rmse), ("mean of all as they were", |r| r.rmse_all)];
+pub const YARDSTICKS: [Yardstick; 2] = [("honest mean", |r| r.rmse), ("mean of all", |r| r.rmse_all)];
 
 /// Cells that share a stream, an attack and a prior, each with its estimators (ours once for each model).
 #[must_use]

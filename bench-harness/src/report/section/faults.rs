@@ -52,11 +52,11 @@ impl Section for Faults {
             "Prior",
             "Fault",
             "Cells",
-            "RMSE ÷ right model’s, median",
+            "÷ right, median",
             "largest",
             "≤ best rival",
             "Worst ratio",
-            "95 % cover, median",
+            "95 %, median",
             "least",
         ];
         Ok(vec![Block::Table(Table { caption, head: head.map(Line::text).into(), rows, numbers_from: 2 })])

@@ -49,6 +49,10 @@ fn advice(name: &str) -> Option<&'static str> {
              is one. Against liars who agree on a value within a few standard deviations, with f near half of the replicas and no \
              prior, a median is safer."
         }
+        "coalition" => {
+            "where liars may agree on a value near the others’, or where replicas compute on the same window of messages and so err \
+             together. It averages as marginal does."
+        }
         "evidence" => {
             "when the answer must come from one named quorum, as when the quorum itself is to be audited. Its intervals leave out \
              that the quorum may be the wrong one."

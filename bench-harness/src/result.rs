@@ -254,18 +254,24 @@ pub struct Influence {
 const DIGITS: usize = 6;
 
 /// Where the lines of a run go.
-#[derive(Debug, Default)]
-pub struct Output(Option<(PathBuf, File)>);
+#[derive(Debug)]
+pub struct Output(Option<(PathBuf, PathBuf, File)>);
 
 impl Output {
-    /// Opens the file, before hours are spent on what goes into it; without one the lines go nowhere.
+    /// Opens a file beside `path`, before hours are spent on what goes into it; without one the lines go nowhere. An older file stays
+    /// as it is until the new one is whole.
     ///
     /// # Errors
     /// A file that cannot be written.
     pub fn open(path: Option<&Path>) -> anyhow::Result<Self> {
         let Some(path) = path else { return Ok(Self(None)) };
-        let file = File::create(path).with_context(|| path.display().to_string())?;
-        Ok(Self(Some((path.to_owned(), file))))
+        let name = path.file_name().with_context(|| format!("{}: expected a file's name", path.display()))?;
+        let mut part = std::ffi::OsString::from(".");
+        part.push(name);
+        part.push(".part");
+        let part = path.with_file_name(part);
+        let file = File::create(&part).with_context(|| path.display().to_string())?;
+        Ok(Self(Some((path.to_owned(), part, file))))
     }
 
     /// Writes the lines: JSON Lines, their numbers rounded to six digits, what is not there left out; compressed by Zstandard if the
@@ -274,7 +280,7 @@ impl Output {
     /// # Errors
     /// A file that cannot be written.
     pub fn write(self, lines: &[Line]) -> anyhow::Result<()> {
-        let Some((path, file)) = self.0 else { return Ok(()) };
+        let Some((path, part, file)) = self.0 else { return Ok(()) };
         let mut text = Vec::new();
         for line in lines {
             let mut value = serde_json::to_value(line)?;
@@ -288,7 +294,8 @@ impl Output {
         } else {
             file.write_all(&text)
         };
-        written.and_then(|()| file.flush()).with_context(|| path.display().to_string())
+        let written = written.and_then(|()| file.flush()).and_then(|()| std::fs::rename(&part, &path));
+        written.with_context(|| path.display().to_string())
     }
 }
 
@@ -326,5 +333,20 @@ mod tests {
         assert_eq!(serde_json::to_string(&line).unwrap(), text);
         let levels = Levels { p50: 0.5, p80: 0.8, p95: 0.95 };
         assert_eq!(serde_json::to_string(&levels).unwrap(), r#"{"50":0.5,"80":0.8,"95":0.95}"#);
+    }
+
+    #[test]
+    fn a_file_is_replaced_when_it_is_whole_and_its_numbers_are_rounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("r.jsonl");
+        std::fs::write(&path, "old").unwrap();
+        let output = Output::open(Some(&path)).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "old");
+        let points = vec![(1.0 / 3.0, -123_456_789.0), (2e-9, 0.0)];
+        let (estimator, prior) = ("mean".to_owned(), "none".to_owned());
+        output.write(&[Line::Influence(Influence { estimator, n: 7, f: 2, prior, points })]).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains("[[0.333333,-123457000.0],[2e-9,0.0]]"), "{text}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing half-written is left");
     }
 }

@@ -37,8 +37,8 @@ fn lines(path: &Path) -> Vec<Line> {
 }
 
 fn reading<'a>(lines: &'a [Line], estimator: &str, attack: &str, model: &str) -> &'a Reading {
-    let mut readings = lines.iter().filter_map(|l| if let Line::Reading(r) = l { Some(r) } else { None });
-    let same = |r: &&Box<Reading>| {
+    let mut readings = lines.iter().filter_map(|l| if let Line::Reading(r) = l { Some(&**r) } else { None });
+    let same = |r: &&Reading| {
         r.estimator == estimator && r.attack == attack && r.model == model && r.prior == "following"
     };
     readings.find(same).unwrap()

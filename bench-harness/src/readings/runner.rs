@@ -182,10 +182,10 @@ impl<'a> Prepared<'a> {
         }
         let cell = self.nameless();
         let line = |tally: &Tally| tally.line(&cell, estimator.name(), self.seed);
-        Ok(self.reading(way, lie, line(&to_honest), line(&to_all)))
+        Ok(self.reading(way, lie, line(&to_honest), &line(&to_all)))
     }
 
-    fn reading(&self, way: Way, lie: Lie, honest: Accuracy, all: Accuracy) -> Reading {
+    fn reading(&self, way: Way, lie: Lie, honest: Accuracy, all: &Accuracy) -> Reading {
         Reading {
             stream: self.series.name.clone(),
             attack: lie.name().to_owned(),

@@ -149,11 +149,11 @@ fn of_routes(routes: &[&Route]) -> String {
         let group: Vec<&&Route> =
             routes.iter().filter(|r| r.choice == choice && r.handicap_s == handicap).collect();
         let mut attacks: Vec<&str> = Vec::new();
-        group.iter().for_each(|r| {
-            if !attacks.contains(&r.attack.as_str()) {
-                attacks.push(&r.attack)
+        for route in &group {
+            if !attacks.contains(&route.attack.as_str()) {
+                attacks.push(&route.attack);
             }
-        });
+        }
         let _ = writeln!(
             text,
             "\nroute choice {choice}, handicap {handicap:.0} s: share of right choices / mean regret in seconds\n  {:<24}{}",

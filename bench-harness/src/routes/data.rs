@@ -39,6 +39,9 @@ impl Routes {
     }
 }
 
+/// A route's name and its sections'.
+type Named = (String, Vec<String>);
+
 /// The folder of the readings: `path` itself, or one in it; none if there is none.
 #[must_use]
 pub fn within(path: &Path) -> Option<PathBuf> {
@@ -54,7 +57,7 @@ pub fn within(path: &Path) -> Option<PathBuf> {
 /// What is wrong with the files.
 pub fn read(folder: &Path) -> anyhow::Result<Vec<Routes>> {
     let text = std::fs::read_to_string(folder.join(ROUTES)).context(ROUTES)?;
-    let mut choices: Vec<(String, Vec<(String, Vec<String>)>)> = Vec::new();
+    let mut choices: Vec<(String, Vec<Named>)> = Vec::new();
     for record in csv::Reader::from_reader(text.as_bytes()).records() {
         let record = record.context(ROUTES)?;
         let cell = |at: usize| record.get(at).unwrap_or("").to_owned();

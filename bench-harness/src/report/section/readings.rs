@@ -339,10 +339,10 @@ fn covered(context: &Context<'_>) -> Table {
         "80 %",
         "95 %",
         "95 % least",
-        "95 %, mean of all",
+        "95 %, all",
         "95 % width",
         "Liars named",
-        "Honest named, most",
+        "Honest, most",
     ];
     Table {
         caption: Line::text("How often intervals of ").then_name(context.objective()).then(

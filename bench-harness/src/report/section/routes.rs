@@ -135,7 +135,7 @@ impl<'a> Group<'a> {
             .filter_map(|(name, prior)| {
                 let (mark, label) = match (name, prior) {
                     _ if name == roles.objective && prior == "none" => {
-                        (Mark::nth(0), format!("{name}, no prior"))
+                        (Mark::nth(1), format!("{name}, no prior"))
                     }
                     _ if name == roles.objective => (Mark::of(roles, name), format!("{name}, {prior}")),
                     ("mean" | "median", _) => (Mark::of(roles, name), name.to_owned()),

@@ -4,7 +4,7 @@ use super::*;
 fn routes() -> Routes {
     let sample = |k: usize| Sample {
         at_s: k as f64 * 600.0,
-        delay_s: if k % 3 == 0 { 590.0 } else { 700.0 },
+        delay_s: if k.is_multiple_of(3) { 590.0 } else { 700.0 },
         times_s: [Some(1_000.0 + 100.0 * (k as f64 / 8.0).sin()), (k % 50 != 7).then_some(1_000.0)],
     };
     Routes {

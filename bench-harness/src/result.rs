@@ -64,8 +64,8 @@ pub struct Cell {
     pub loss: f64,
     /// How honest replicas change unmodelled while the run lasts: `none`, `bias` or `scale`.
     pub drift: String,
-    /// What is wrong with the model that the estimators are told: `right`, `scale_x2`, `scale_half`, `wrong_family` or
-    /// `prior_shifted`.
+    /// What is wrong with the model that the estimators are told: `right`, `scale_x2`, `scale_half`, `wrong_family`,
+    /// `prior_shifted`, or `fitted` where it was learned from one half of readings and is judged on the other.
     pub model: String,
 }
 

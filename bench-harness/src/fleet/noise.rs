@@ -81,6 +81,12 @@ impl Noise {
         if let Self::LateWindow(_, delays) = self { Some(delays) } else { None }
     }
 
+    /// Whether what is told of it is learned from readings.
+    #[must_use]
+    pub fn learned(self) -> bool {
+        matches!(self, Self::Residuals(_) | Self::LateWindow(..))
+    }
+
     /// One replica's error; 0 for a partial window.
     pub fn sample(self, rng: &mut ChaCha8Rng) -> f64 {
         match self {

@@ -11,5 +11,7 @@ pub mod compare;
 pub mod estimator;
 pub mod fleet;
 pub mod measure;
+pub mod provenance;
 pub mod report;
 pub mod result;
+pub mod speed;

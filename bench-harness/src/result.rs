@@ -3,6 +3,10 @@
 //! Every length is in standard deviations of an honest replica's error (for a partial window: of what such a replica reports
 //! about the ideal output), so that cells of different noise can be compared.
 
+mod speed;
+
+pub use speed::{Agreement, By, Growth, Instructions, Speed, SpeedWork};
+
 use serde::{Deserialize, Serialize};
 
 /// One line of a result file.
@@ -15,6 +19,12 @@ pub enum Line {
     Accuracy(Box<Accuracy>),
     /// One estimator's decision against one liar's value.
     Influence(Influence),
+    /// One backend's speed at one work.
+    Speed(Box<Speed>),
+    /// How one backend's time grows with one size.
+    Growth(Box<Growth>),
+    /// One backend's instructions at one work.
+    Instructions(Box<Instructions>),
 }
 
 /// How a run was made.

@@ -1,7 +1,11 @@
 //! Reading result files: JSON Lines from disk into records whose numbers are in range.
 
+mod speed;
+
+pub use speed::SpeedKey;
+
 use super::text::clip;
-use crate::result::{Accuracy, Influence, Run};
+use crate::result::{Accuracy, By, Growth, Influence, Instructions, Run, Speed};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -49,6 +53,12 @@ pub struct Results {
     pub accuracy: Vec<Accuracy>,
     /// One record for each estimator, n, f and prior, in the order of their first appearance.
     pub influence: Vec<Influence>,
+    /// One record for each work and backend, in the order of their first appearance.
+    pub speed: Vec<Speed>,
+    /// One record for each size, objective and backend, likewise.
+    pub growth: Vec<Growth>,
+    /// One record for each work and backend, likewise.
+    pub instructions: Vec<Instructions>,
     /// Records that a later one for the same cell and estimator replaced.
     pub replaced: usize,
     /// Counts of records of kinds that this version doesn't know.
@@ -153,6 +163,9 @@ fn read_lines(
 struct Index {
     accuracy: BTreeMap<Key, usize>,
     influence: BTreeMap<(String, usize, usize, String), usize>,
+    speed: BTreeMap<SpeedKey, usize>,
+    growth: BTreeMap<(String, String, By), usize>,
+    instructions: BTreeMap<SpeedKey, usize>,
 }
 
 fn take(text: &str, results: &mut Results, index: &mut Index) -> Result<(), String> {
@@ -174,6 +187,9 @@ fn take(text: &str, results: &mut Results, index: &mut Index) -> Result<(), Stri
             let at = *index.influence.entry(key).or_insert(next);
             results.replaced += place(&mut results.influence, at, record);
         }
+        "speed" => speed::take_speed(text, results, index)?,
+        "growth" => speed::take_growth(text, results, index)?,
+        "instructions" => speed::take_instructions(text, results, index)?,
         _ => {
             let name = clip(&kind, 40);
             if results.others.len() >= OTHER_KINDS_MAX && !results.others.contains_key(&name) {

@@ -9,10 +9,12 @@ mod influence;
 mod naming;
 mod rest;
 mod run;
+mod speed;
 mod summary;
 mod worst;
 
 pub(super) use error::picture as error_picture;
+pub(super) use speed::{picture as speed_picture, table as speed_table};
 pub(super) use summary::table as summary_table;
 
 use super::document::{Block, Line, Part};
@@ -55,7 +57,7 @@ pub trait Section: Sync {
 }
 
 /// All sections in the report's order.
-pub const SECTIONS: [&dyn Section; 10] = [
+pub const SECTIONS: [&dyn Section; 11] = [
     &run::Runs,
     &summary::Summary,
     &error::Error,
@@ -65,6 +67,7 @@ pub const SECTIONS: [&dyn Section; 10] = [
     &naming::Naming,
     &influence::Influence,
     &faults::Faults,
+    &speed::Speed,
     &rest::Rest,
 ];
 

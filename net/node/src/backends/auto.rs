@@ -1,62 +1,35 @@
-//! Batches to a GPU from a size on, and to SIMD when it fails.
+//! Batches to a GPU from a size on.
 
 use centauri_engine::{Backend, BackendError, Batch, Decisions, Fleet};
-
-/// Large batches that are spared a GPU after its first failure; twice as many after each further one.
-const REST_BATCHES: u32 = 8;
-/// Most batches that it is spared at a time.
-const REST_BATCHES_MAX: u32 = 1_024;
 
 /// A backend for large batches.
 #[derive(Debug)]
 pub struct Offload {
-    /// The backend.
+    /// The backend. What it cannot do it hands on to another itself, so that its errors are the batch's.
     pub backend: Box<dyn Backend>,
     /// Batches of at least so many rounds go to it.
     pub from_rounds: usize,
 }
 
-/// Routes batches by size: small ones to one backend, large ones to another.
-///
-/// Both decide alike, so that the route changes no decision. When the one for large batches fails, the batch goes to the
-/// other, a warning says so once, and after a while (8 large batches at first, up to 1,024) it is tried again.
+/// Routes batches by size: small ones to one backend, large ones to another. Both decide alike, so that the route changes no
+/// decision.
 #[derive(Debug)]
 pub struct AutoBackend {
-    name: &'static str,
     near: Box<dyn Backend>,
-    far: Option<Far>,
-}
-
-#[derive(Debug)]
-struct Far {
-    offload: Offload,
-    /// Large batches before it is tried again.
-    resting: u32,
-    /// How long it rests after the next failure.
-    rest: u32,
-    /// Whether it failed when it was last tried.
-    failed: bool,
-    warned: bool,
+    far: Option<Offload>,
 }
 
 impl AutoBackend {
-    /// A backend called `name` that decides with `near`, and with `offload` where that is worth it.
+    /// Decides with `near`, and with `far` where that is worth it.
     #[must_use]
-    pub fn new(name: &'static str, near: Box<dyn Backend>, offload: Option<Offload>) -> Self {
-        let far = offload.map(|offload| Far {
-            offload,
-            resting: 0,
-            rest: REST_BATCHES,
-            failed: false,
-            warned: false,
-        });
-        Self { name, near, far }
+    pub fn new(near: Box<dyn Backend>, far: Option<Offload>) -> Self {
+        Self { near, far }
     }
 }
 
 impl Backend for AutoBackend {
     fn name(&self) -> &'static str {
-        self.name
+        "auto"
     }
 
     fn evaluate(
@@ -65,56 +38,63 @@ impl Backend for AutoBackend {
         batch: &Batch,
         decisions: &mut Decisions,
     ) -> Result<(), BackendError> {
-        if let Some(far) = &mut self.far
-            && far.takes(batch.len())
-        {
-            match far.offload.backend.evaluate(fleet, batch, decisions) {
-                Ok(()) => {
-                    far.succeeded();
-                    return Ok(());
-                }
-                Err(error) if is_of_the_batch(&error) => return Err(error),
-                Err(error) => far.failed_with(&error, self.near.name()),
-            }
+        match &mut self.far {
+            Some(far) if batch.len() >= far.from_rounds => far.backend.evaluate(fleet, batch, decisions),
+            _ => self.near.evaluate(fleet, batch, decisions),
         }
-        self.near.evaluate(fleet, batch, decisions)
     }
 }
 
-/// Whether every backend would say so of the batch.
-fn is_of_the_batch(error: &BackendError) -> bool {
-    matches!(error, BackendError::UnknownModel { .. } | BackendError::Shape { .. })
-}
+#[cfg(test)]
+mod tests {
+    use super::super::calibration::{standard_batch, standard_fleet};
+    use super::*;
+    use centauri_engine::ScalarBackend;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-impl Far {
-    fn takes(&mut self, rounds: usize) -> bool {
-        if rounds < self.offload.from_rounds.max(1) {
-            return false;
+    /// The scalar backend, which counts the rounds that came to it.
+    #[derive(Debug)]
+    struct Counting(ScalarBackend, Arc<AtomicUsize>);
+
+    impl Backend for Counting {
+        fn name(&self) -> &'static str {
+            "counting"
         }
-        if self.resting > 0 {
-            self.resting -= 1;
-            return false;
+
+        fn evaluate(
+            &mut self,
+            fleet: &Fleet,
+            batch: &Batch,
+            decisions: &mut Decisions,
+        ) -> Result<(), BackendError> {
+            self.1.fetch_add(batch.len(), Ordering::Relaxed);
+            self.0.evaluate(fleet, batch, decisions)
         }
-        true
     }
 
-    fn succeeded(&mut self) {
-        if self.failed {
-            tracing::info!(backend = self.offload.backend.name(), "works again");
-            self.failed = false;
+    #[test]
+    fn batches_go_by_their_size_and_decisions_stay_the_same() {
+        let counting = || {
+            let count = Arc::new(AtomicUsize::new(0));
+            (Box::new(Counting(ScalarBackend::new(), Arc::clone(&count))) as Box<dyn Backend>, count)
+        };
+        let ((near, near_rounds), (far, far_rounds)) = (counting(), counting());
+        let mut auto = AutoBackend::new(near, Some(Offload { backend: far, from_rounds: 8 }));
+        let (fleet, mut decisions) = (standard_fleet(), Decisions::new());
+        for (rounds, near, far) in [(7, 7, 0), (8, 7, 8), (0, 7, 8), (20, 7, 28), (1, 8, 28)] {
+            let batch = standard_batch(rounds);
+            auto.evaluate(&fleet, &batch, &mut decisions).unwrap();
+            assert_eq!(
+                (near_rounds.load(Ordering::Relaxed), far_rounds.load(Ordering::Relaxed)),
+                (near, far)
+            );
+            let mut expected = Decisions::new();
+            ScalarBackend::new().evaluate(&fleet, &batch, &mut expected).unwrap();
+            assert_eq!(decisions, expected);
         }
-    }
-
-    fn failed_with(&mut self, error: &BackendError, instead: &str) {
-        let backend = self.offload.backend.name();
-        if self.warned {
-            tracing::debug!(backend, %error, "failed again; {instead} carries on");
-        } else {
-            tracing::warn!(backend, %error, "failed; {instead} carries on");
-        }
-        self.warned = true;
-        self.failed = true;
-        self.resting = self.rest;
-        self.rest = (self.rest * 2).min(REST_BATCHES_MAX);
+        let (only, rounds) = counting();
+        AutoBackend::new(only, None).evaluate(&fleet, &standard_batch(9), &mut decisions).unwrap();
+        assert_eq!(rounds.load(Ordering::Relaxed), 9);
     }
 }

@@ -127,3 +127,75 @@ impl CalibrationCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::calibration::tests::{key, timings};
+    use super::*;
+
+    fn calibration(device: &str) -> Calibration {
+        Calibration::new(key(device), timings(&[2.0, 0.5]))
+    }
+
+    #[test]
+    fn what_was_kept_is_found_again_by_its_key_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/folder/c.json");
+        let cache = CalibrationCache::new(Some(file.clone()));
+        assert_eq!(cache.find(&key("card")), None);
+        cache.keep(&calibration("card")).unwrap();
+        cache.keep(&calibration("other")).unwrap();
+        assert_eq!(cache.find(&key("card")), Some(calibration("card")));
+        for change in [
+            |key: &mut CalibrationKey| key.driver.push('x'),
+            |key: &mut CalibrationKey| key.version.push('x'),
+            |key: &mut CalibrationKey| key.simd.push('x'),
+            |key: &mut CalibrationKey| key.threads += 1,
+        ] {
+            let mut other = key("card");
+            change(&mut other);
+            assert_eq!(cache.find(&other), None);
+        }
+        let anew = Calibration::new(key("card"), timings(&[2.0, 2.0]));
+        cache.keep(&anew).unwrap();
+        assert_eq!(cache.find(&key("card")), Some(anew), "the later replaces the earlier");
+        let left: Vec<_> = std::fs::read_dir(file.parent().unwrap()).unwrap().collect();
+        assert_eq!(left.len(), 1, "nothing half-written is left");
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_as_good_as_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("c.json");
+        let cache = CalibrationCache::new(Some(file.clone()));
+        cache.keep(&calibration("card")).unwrap();
+        let good = std::fs::read_to_string(&file).unwrap();
+        for bad in [
+            String::new(),
+            "{".to_owned(),
+            "null".to_owned(),
+            good.replace("\"version\": 1", "\"version\": 2"),
+            good.replace("\"from_rounds\": 512", "\"from_rounds\": 1"),
+            good.replace("0.5", "-0.5"),
+            good[..good.len() / 2].to_owned(),
+            "\u{0}".repeat(1 << 21),
+        ] {
+            std::fs::write(&file, &bad).unwrap();
+            assert_eq!(cache.find(&key("card")), None, "{:.60}", bad);
+            cache.keep(&calibration("card")).unwrap();
+            assert_eq!(cache.find(&key("card")), Some(calibration("card")));
+        }
+    }
+
+    #[test]
+    fn the_file_stays_small() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = CalibrationCache::new(Some(folder.path().join("c.json")));
+        for i in 0..ENTRIES_MAX + 3 {
+            cache.keep(&calibration(&format!("card {i}"))).unwrap();
+        }
+        assert_eq!(cache.read().len(), ENTRIES_MAX);
+        assert_eq!(cache.find(&key("card 0")), None, "the oldest went");
+        assert!(cache.find(&key("card 34")).is_some());
+    }
+}

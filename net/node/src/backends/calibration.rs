@@ -116,7 +116,7 @@ const N: usize = 7;
 const F: usize = 2;
 const POINTS: usize = 64;
 
-fn standard_fleet() -> Fleet {
+pub(super) fn standard_fleet() -> Fleet {
     let stream = |objective: Objective, sd: f64| {
         StreamSpec::builder(objective.name(), (0..N).map(|i| format!("r{i}")))
             .faults(F)
@@ -132,7 +132,7 @@ fn standard_fleet() -> Fleet {
 }
 
 /// Rounds that differ, some with a value far off and some with one missing.
-fn standard_batch(rounds: usize) -> Batch {
+pub(super) fn standard_batch(rounds: usize) -> Batch {
     let mut batch = Batch::new();
     let mut observations = [Observation::Missing; N];
     for round in 0..rounds {
@@ -157,4 +157,78 @@ fn standard_batch(rounds: usize) -> Batch {
         });
     }
     batch
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use centauri_engine::ScalarBackend;
+
+    pub(in super::super) fn key(device: &str) -> CalibrationKey {
+        CalibrationKey {
+            device: device.to_owned(),
+            driver: "driver 1.2".to_owned(),
+            version: "0.1.0".to_owned(),
+            simd: "avx2".to_owned(),
+            threads: 2,
+        }
+    }
+
+    pub(in super::super) fn timings(gpu_s: &[f64]) -> Vec<Timing> {
+        let timing = |(i, &gpu_s): (usize, &f64)| Timing { rounds: 256 << i, simd_s: 1.0, gpu_s };
+        gpu_s.iter().enumerate().map(timing).collect()
+    }
+
+    #[test]
+    fn the_gpu_wins_from_the_size_on_from_which_it_always_did() {
+        for (gpu_s, expected) in [
+            (&[2.0, 0.9, 0.5][..], Some(512)),
+            (&[0.9, 1.1, 0.9], Some(1_024)),
+            (&[0.5, 0.5, 0.5], Some(256)),
+            (&[0.5, 0.5, 1.0], None),
+            (&[9.0, 8.0, 7.0], None),
+            (&[], None),
+        ] {
+            let calibration = Calibration::new(key("card"), timings(gpu_s));
+            assert_eq!(calibration.from_rounds, expected, "{gpu_s:?}");
+            assert!(calibration.is_sound());
+        }
+    }
+
+    #[test]
+    fn what_cannot_have_been_measured_is_not_believed() {
+        let good = Calibration::new(key("card"), timings(&[2.0, 0.9]));
+        let bad = |change: fn(&mut Calibration)| {
+            let mut calibration = good.clone();
+            change(&mut calibration);
+            calibration
+        };
+        assert!(!bad(|c| c.from_rounds = Some(1)).is_sound(), "does not follow from the timings");
+        assert!(!bad(|c| c.timings[1].rounds = 256).is_sound(), "not in order");
+        assert!(!bad(|c| c.timings[0].gpu_s = f64::NAN).is_sound());
+        assert!(!bad(|c| c.timings[0].simd_s = -1.0).is_sound());
+        assert!(!bad(|c| c.timings = timings(&[1.0; 9])).is_sound(), "more than are ever measured");
+    }
+
+    #[test]
+    fn measuring_takes_about_a_second_and_both_sides_are_measured() {
+        let watch = Stopwatch::start();
+        let pair: [Box<dyn Backend>; 2] = [Box::new(ScalarBackend::new()), Box::new(ScalarBackend::new())];
+        let calibration = calibrate(key("none"), pair).unwrap();
+        // The scalar backend takes some 50 ms for 1,024 rounds: the bound ends it within a few sizes.
+        assert!(watch.elapsed() < Duration::from_secs(60), "{:?}", watch.elapsed());
+        assert!(!calibration.timings.is_empty() && calibration.timings.len() < SIZES.len());
+        assert!(calibration.timings.iter().all(|t| t.simd_s > 0.0 && t.gpu_s > 0.0));
+        assert!(calibration.is_sound());
+    }
+
+    #[test]
+    fn rounds_differ_and_are_decided() {
+        let (fleet, mut decisions) = (standard_fleet(), Decisions::new());
+        ScalarBackend::new().evaluate(&fleet, &standard_batch(64), &mut decisions).unwrap();
+        let values: std::collections::BTreeSet<usize> =
+            (0..64).map(|i| decisions.decision(i).point).collect();
+        assert!(values.len() > 16, "{values:?}");
+        assert!((0..64).all(|i| decisions.honest(i).is_some()));
+    }
 }

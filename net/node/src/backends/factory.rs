@@ -41,7 +41,9 @@ pub struct Adapter {
     pub name: String,
     /// Its driver with its version.
     pub driver: String,
-    /// Whether it is a processor that does as if.
+    /// `discrete`, `integrated`, `virtual`, `other` or `software`.
+    pub kind: &'static str,
+    /// Whether it is the processor that does as if.
     pub is_software: bool,
     /// What it can take, by name.
     pub limits: Vec<(&'static str, u64)>,

@@ -1,7 +1,7 @@
 //! Which backend decides: chosen by name, or by measurement.
 //!
 //! [`open`] gives what a command line asked for. `auto` is SIMD; where there is a GPU, batches go to it from the size on
-//! from which it was measured to win ([`Calibration`]), and back to SIMD when it fails ([`AutoBackend`]).
+//! from which it was measured to win ([`Calibration`]). A GPU that fails is told once, and SIMD carries on.
 
 mod auto;
 mod cache;
@@ -74,26 +74,21 @@ pub const GPU_BATCH_ROUNDS: usize = 65_536;
 /// # Errors
 /// A backend that is not to be had here, and why.
 pub fn open(choice: BackendChoice, options: &OpenOptions) -> Result<Opened, OpenError> {
-    let (backend, batch_rounds) = match choice {
+    let (backend, batch_rounds): (Box<dyn Backend>, usize) = match choice {
         BackendChoice::Scalar => (scalar(), BATCH_ROUNDS),
         BackendChoice::Simd => (simd(None, None)?, BATCH_ROUNDS),
         BackendChoice::Gpu => {
             let adapter = adapters().into_iter().next().ok_or(OpenError::NoAdapter)?;
-            let offload = Offload { backend: gpu(&adapter)?, from_rounds: 1 };
-            (routed("gpu", Some(offload))?, GPU_BATCH_ROUNDS)
+            (gpu(&adapter)?, GPU_BATCH_ROUNDS)
         }
         BackendChoice::Auto => {
             let offload = offload(options);
             let from_rounds = offload.as_ref().map(|offload| offload.from_rounds);
             let batch_rounds = from_rounds.map_or(BATCH_ROUNDS, |from| from.max(GPU_BATCH_ROUNDS));
-            (routed("auto", offload)?, batch_rounds)
+            (Box::new(AutoBackend::new(simd(None, None)?, offload)), batch_rounds)
         }
     };
     Ok(Opened { backend, batch_rounds })
-}
-
-fn routed(name: &'static str, offload: Option<Offload>) -> Result<Box<dyn Backend>, OpenError> {
-    Ok(Box::new(AutoBackend::new(name, simd(None, None)?, offload)))
 }
 
 /// The GPU, if there is one that is worth it.

@@ -53,8 +53,7 @@ fn in_words(found: &Found) -> String {
     let _ =
         writeln!(text, "simd    {best}, {} threads (this machine has {})", found.threads, names.join(", "));
     for adapter in &found.adapters {
-        let kind = if adapter.is_software { "in software" } else { "a GPU" };
-        let _ = writeln!(text, "gpu     {}, {kind}, {}", adapter.name, adapter.driver);
+        let _ = writeln!(text, "gpu     {} ({}), {}", adapter.name, adapter.kind, adapter.driver);
         for (name, limit) in &adapter.limits {
             let _ = writeln!(text, "          {name}: {limit}");
         }
@@ -90,7 +89,7 @@ fn as_json(found: &Found) -> Value {
             json!({
                 "name": adapter.name,
                 "driver": adapter.driver,
-                "software": adapter.is_software,
+                "kind": adapter.kind,
                 "limits": limits,
             })
         })

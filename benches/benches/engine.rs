@@ -19,7 +19,7 @@ fn evaluation(c: &mut Criterion) {
             group.bench_function(name, |b| {
                 let backend = &mut contender.backend;
                 b.iter(|| {
-                    backend.evaluate(&fleet, black_box(&batch), &mut decisions).expect("a legal batch")
+                    backend.evaluate(&fleet, black_box(&batch), &mut decisions).expect("a legal batch");
                 });
             });
         }

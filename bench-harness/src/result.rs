@@ -5,7 +5,7 @@
 
 mod speed;
 
-pub use speed::{Agreement, By, Growth, Instructions, Speed, SpeedWork};
+pub use speed::{Agreement, By, Growth, Instructions, Settled, Speed, SpeedWork};
 
 use serde::{Deserialize, Serialize};
 

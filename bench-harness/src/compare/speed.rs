@@ -133,6 +133,7 @@ mod tests {
             spread,
             against_scalar: None,
             agreement: None,
+            settled: None,
             digest: String::new(),
             seed: 1,
         };

@@ -25,7 +25,10 @@ pub struct Speed {
     pub against_scalar: Option<f64>,
     /// How the decisions compare with those of the scalar backend on the same rounds.
     pub agreement: Option<Agreement>,
-    /// Hash of values, quorums and states of the rounds timed.
+    /// Where the rounds were settled, for a backend that tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+    /// Hash of values, quorums and states of the rounds compared.
     pub digest: String,
     /// Seed of the rounds.
     pub seed: u64,
@@ -59,6 +62,17 @@ pub struct By {
     pub level: Option<String>,
     /// Threads it may use.
     pub threads: usize,
+}
+
+/// Shares of rounds by the precision in which they were settled: what is too close to call goes to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settled {
+    /// In float32.
+    pub float32: f64,
+    /// In float64 lanes.
+    pub float64: f64,
+    /// By the scalar code.
+    pub scalar: f64,
 }
 
 /// Decisions against those of the scalar backend.

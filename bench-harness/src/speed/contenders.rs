@@ -1,8 +1,9 @@
 //! The backends that are measured.
 
-use super::measure::Contender;
+use super::measure::{Contender, Decider};
 use crate::result::By;
 use centauri::backends::{self, BackendChoice, OpenOptions};
+use centauri_engine::{Decisions, SimdLevel};
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -27,12 +28,12 @@ pub fn open(wanted: &Wanted<'_>) -> anyhow::Result<Vec<Contender>> {
             BackendChoice::Simd => {
                 let levels = levels(wanted);
                 for level in &levels {
-                    all.push(contender(choice, level.as_deref(), 1)?);
+                    all.push(contender(choice, Some(level), 1)?);
                 }
                 if wanted.threads > 1
-                    && let Some(best) = levels.last()
+                    && let Some(best) = levels.first()
                 {
-                    all.push(contender(choice, best.as_deref(), wanted.threads)?);
+                    all.push(contender(choice, Some(best), wanted.threads)?);
                 }
             }
             BackendChoice::Gpu | BackendChoice::Auto => {
@@ -53,7 +54,7 @@ pub fn alone(wanted: &Wanted<'_>) -> anyhow::Result<Vec<Contender>> {
         choices.insert(0, BackendChoice::Scalar);
     }
     let level = |choice| match choice {
-        BackendChoice::Simd => levels(wanted).into_iter().next_back().flatten(),
+        BackendChoice::Simd => levels(wanted).into_iter().next(),
         _ => None,
     };
     choices.into_iter().map(|choice| contender(choice, level(choice).as_deref(), 1)).collect()
@@ -77,23 +78,26 @@ fn choices(wanted: &Wanted<'_>) -> Vec<BackendChoice> {
     choices
 }
 
-/// Levels of SIMD, the best last; one without a name where there is but one.
-fn levels(wanted: &Wanted<'_>) -> Vec<Option<String>> {
-    if let Some(level) = wanted.level {
-        return vec![Some(level.to_owned())];
+/// Levels of SIMD, the best first.
+fn levels(wanted: &Wanted<'_>) -> Vec<String> {
+    match wanted.level {
+        Some(level) => vec![level.to_owned()],
+        None => SimdLevel::present().into_iter().map(|level| level.name().to_owned()).collect(),
     }
-    let levels: Vec<_> = backends::simd_levels().into_iter().map(|level| Some(level.name)).collect();
-    if levels.is_empty() { vec![None] } else { levels }
 }
 
 fn contender(choice: BackendChoice, level: Option<&str>, threads: usize) -> anyhow::Result<Contender> {
     let backend = match choice {
-        BackendChoice::Simd => backends::simd(level, Some(threads))?,
-        _ => backends::open(choice, &OpenOptions::default())?.backend,
+        BackendChoice::Simd => Decider::Simd(Box::new(backends::simd(level, Some(threads))?)),
+        _ => Decider::Other(backends::open(choice, &OpenOptions::default())?.backend),
     };
     let level = match choice {
         BackendChoice::Gpu => backends::adapters().first().map(|adapter| adapter.name.clone()),
         _ => level.map(str::to_owned),
     };
-    Ok(Contender { by: By { backend: choice.name().to_owned(), level, threads }, backend })
+    Ok(Contender {
+        by: By { backend: choice.name().to_owned(), level, threads },
+        backend,
+        decisions: Decisions::new(),
+    })
 }

@@ -13,7 +13,6 @@ use crate::provenance;
 use crate::result::Line;
 use anyhow::Context as _;
 use centauri::backends::BackendChoice;
-use centauri_engine::Decisions;
 use contenders::Wanted;
 use instructions::Counted;
 use measure::{Contender, Effort};
@@ -148,9 +147,8 @@ fn once(args: &Args, works: &[Work], times: usize) -> anyhow::Result<()> {
     let mut contenders = contenders::alone(&Wanted { threads: 1, ..wanted(args) })?;
     for work in works {
         let (fleet, batch) = (work.fleet()?, work.batch(args.rounds, args.seed)?);
-        let mut decisions = Decisions::new();
-        for Contender { backend, .. } in &mut contenders {
-            (0..times).try_for_each(|_| backend.evaluate(&fleet, &batch, &mut decisions))?;
+        for Contender { backend, decisions, .. } in &mut contenders {
+            (0..times).try_for_each(|_| backend.evaluate(&fleet, &batch, decisions))?;
         }
     }
     Ok(())
@@ -172,7 +170,7 @@ fn lines(args: &Args, works: &[Work], contenders: &mut [Contender]) -> anyhow::R
     }
     if everything || args.growth {
         let mut alone = contenders::alone(&wanted(args))?;
-        let effort = Effort { samples: effort.samples.min(5), sample_s: effort.sample_s / 2.0 };
+        let effort = Effort { samples: effort.samples.min(5), sample_s: effort.sample_s / 2.0, ..effort };
         for sweep in growth::sweeps() {
             progress(&format!("growth {}", sweep.name()));
             let growth = growth::measure(&mut alone, &sweep, args.seed, &effort)?;

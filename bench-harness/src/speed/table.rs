@@ -1,6 +1,6 @@
 //! The results for a terminal.
 
-use crate::report::text::{clip, number};
+use crate::report::text::{clip, number, percent};
 use crate::result::{By, Growth, Instructions, Line, Speed, SpeedWork};
 use std::fmt::Write as _;
 
@@ -76,6 +76,15 @@ fn row(text: &mut String, speed: &Speed) {
         differ,
         clip(&speed.digest, 16)
     );
+    if let Some(settled) = speed.settled {
+        let _ = writeln!(
+            text,
+            "    settled in float32 {}, in float64 {}, by the scalar code {}",
+            percent(settled.float32),
+            percent(settled.float64),
+            percent(settled.scalar)
+        );
+    }
 }
 
 /// A rate with three digits that count, and commas.

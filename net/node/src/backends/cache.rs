@@ -181,7 +181,7 @@ mod tests {
             "\u{0}".repeat(1 << 21),
         ] {
             std::fs::write(&file, &bad).unwrap();
-            assert_eq!(cache.find(&key("card")), None, "{:.60}", bad);
+            assert_eq!(cache.find(&key("card")), None, "{bad:.60}");
             cache.keep(&calibration("card")).unwrap();
             assert_eq!(cache.find(&key("card")), Some(calibration("card")));
         }

@@ -1,6 +1,6 @@
 //! The backends there are, each opened by one function.
 
-use centauri_engine::{Backend, ScalarBackend};
+use centauri_engine::{Backend, ScalarBackend, SimdBackend, SimdLevel};
 
 /// A backend that is not to be had here.
 #[derive(Debug, thiserror::Error)]
@@ -25,13 +25,6 @@ pub enum OpenError {
         /// What there is.
         known: String,
     },
-}
-
-/// A level of instructions of which SIMD has a form on this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SimdLevel {
-    /// Its name, as in `--level`.
-    pub name: String,
 }
 
 /// An adapter that Vulkan offers.
@@ -61,22 +54,24 @@ pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Levels that this machine has, the best last.
-#[must_use]
-pub fn simd_levels() -> Vec<SimdLevel> {
-    Vec::new()
-}
-
-/// SIMD at a level, or at the best; on so many threads, or on all cores.
+/// SIMD at the level of a name, or at the best; on so many threads, or on all cores.
 ///
 /// # Errors
 /// A level that is not known or that this machine doesn't have.
-pub fn simd(level: Option<&str>, threads: Option<usize>) -> Result<Box<dyn Backend>, OpenError> {
-    if let Some(level) = level {
-        return Err(OpenError::Level { found: level.to_owned(), known: "none".to_owned() });
-    }
-    let _ = threads;
-    Ok(scalar())
+pub fn simd(level: Option<&str>, threads: Option<usize>) -> Result<SimdBackend, OpenError> {
+    let present = SimdLevel::present();
+    let level = match level {
+        None => SimdLevel::best(),
+        Some(name) => *present.iter().find(|level| level.name() == name).ok_or_else(|| OpenError::Level {
+            found: name.to_owned(),
+            known: present.iter().map(|level| level.name()).collect::<Vec<_>>().join(", "),
+        })?,
+    };
+    let backend = SimdBackend::with_level(level);
+    Ok(match threads {
+        Some(threads) => backend.with_threads(threads),
+        None => backend,
+    })
 }
 
 /// The adapters there are, the one that is used first.

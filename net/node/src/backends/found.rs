@@ -2,13 +2,14 @@
 
 use super::cache::CalibrationCache;
 use super::calibration::{Calibration, CalibrationKey, calibrate};
-use super::factory::{self, Adapter, SimdLevel};
+use super::factory::{self, Adapter};
+use centauri_engine::SimdLevel;
 use std::path::PathBuf;
 
 /// What there is on this machine, and what `auto` makes of it.
 #[derive(Clone, Debug)]
 pub struct Found {
-    /// Levels of instructions of which SIMD has a form, the best last.
+    /// Levels of instructions of which SIMD has a form, the best first.
     pub levels: Vec<SimdLevel>,
     /// Threads that SIMD uses.
     pub threads: usize,
@@ -47,7 +48,7 @@ impl Found {
     #[must_use]
     pub fn look(cache_file: Option<PathBuf>, anew: bool) -> Self {
         let mut found = Self {
-            levels: factory::simd_levels(),
+            levels: SimdLevel::present(),
             threads: factory::threads(),
             adapters: factory::adapters(),
             cache: CalibrationCache::new(cache_file),
@@ -95,12 +96,12 @@ impl Found {
             device: adapter.name.clone(),
             driver: adapter.driver.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            simd: self.levels.last().map_or_else(String::new, |level| level.name.clone()),
+            simd: SimdLevel::best().name().to_owned(),
             threads: self.threads,
         }
     }
 }
 
 fn measure(key: CalibrationKey, adapter: &Adapter) -> anyhow::Result<Calibration> {
-    Ok(calibrate(key, [factory::simd(None, None)?, factory::gpu(adapter)?])?)
+    Ok(calibrate(key, [Box::new(factory::simd(None, None)?), factory::gpu(adapter)?])?)
 }

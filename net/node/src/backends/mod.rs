@@ -12,7 +12,7 @@ mod found;
 pub use auto::{AutoBackend, Offload};
 pub use cache::{CacheError, CalibrationCache};
 pub use calibration::{Calibration, CalibrationKey, LEAST_ROUNDS, Timing, calibrate};
-pub use factory::{Adapter, OpenError, SimdLevel, adapters, gpu, scalar, simd, simd_levels, threads};
+pub use factory::{Adapter, OpenError, adapters, gpu, scalar, simd, threads};
 pub use found::{Found, Verdict};
 
 use centauri_engine::Backend;
@@ -76,7 +76,7 @@ pub const GPU_BATCH_ROUNDS: usize = 65_536;
 pub fn open(choice: BackendChoice, options: &OpenOptions) -> Result<Opened, OpenError> {
     let (backend, batch_rounds): (Box<dyn Backend>, usize) = match choice {
         BackendChoice::Scalar => (scalar(), BATCH_ROUNDS),
-        BackendChoice::Simd => (simd(None, None)?, BATCH_ROUNDS),
+        BackendChoice::Simd => (Box::new(simd(None, None)?), BATCH_ROUNDS),
         BackendChoice::Gpu => {
             let adapter = adapters().into_iter().next().ok_or(OpenError::NoAdapter)?;
             (gpu(&adapter)?, GPU_BATCH_ROUNDS)
@@ -85,7 +85,7 @@ pub fn open(choice: BackendChoice, options: &OpenOptions) -> Result<Opened, Open
             let offload = offload(options);
             let from_rounds = offload.as_ref().map(|offload| offload.from_rounds);
             let batch_rounds = from_rounds.map_or(BATCH_ROUNDS, |from| from.max(GPU_BATCH_ROUNDS));
-            (Box::new(AutoBackend::new(simd(None, None)?, offload)), batch_rounds)
+            (Box::new(AutoBackend::new(Box::new(simd(None, None)?), offload)), batch_rounds)
         }
     };
     Ok(Opened { backend, batch_rounds })

@@ -1,6 +1,7 @@
 //! `centauri backends`: what can compute here.
 
 use crate::backends::{Found, Timing, Verdict};
+use centauri_engine::SimdLevel;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -48,10 +49,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 fn in_words(found: &Found) -> String {
     let mut text = String::from("scalar  float64, one round at a time\n");
-    let names: Vec<&str> = found.levels.iter().map(|level| level.name.as_str()).collect();
-    let best = names.last().copied().unwrap_or("none");
-    let _ =
-        writeln!(text, "simd    {best}, {} threads (this machine has {})", found.threads, names.join(", "));
+    let names: Vec<&str> = found.levels.iter().map(|level| level.name()).collect();
+    let (best, names) = (SimdLevel::best().name(), names.join(", "));
+    let _ = writeln!(text, "simd    {best}, {} threads (this machine has {names})", found.threads);
     for adapter in &found.adapters {
         let _ = writeln!(text, "gpu     {} ({}), {}", adapter.name, adapter.kind, adapter.driver);
         for (name, limit) in &adapter.limits {
@@ -94,7 +94,7 @@ fn as_json(found: &Found) -> Value {
             })
         })
         .collect();
-    let levels: Vec<&str> = found.levels.iter().map(|level| level.name.as_str()).collect();
+    let levels: Vec<&str> = found.levels.iter().map(|level| level.name()).collect();
     let auto = match &found.verdict {
         Verdict::Simd { reason } => json!({ "backend": "simd", "reason": reason }),
         Verdict::Gpu { from_rounds, adapter } => {
@@ -102,7 +102,7 @@ fn as_json(found: &Found) -> Value {
         }
     };
     json!({
-        "simd": { "levels": levels, "used": levels.last(), "threads": found.threads },
+        "simd": { "levels": levels, "used": SimdLevel::best().name(), "threads": found.threads },
         "adapters": adapters,
         "auto": auto,
         "calibration": found.calibration,

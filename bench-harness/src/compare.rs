@@ -6,6 +6,10 @@
 //! even one difference is told where there is none stays below the level, however the pairs depend on each other. Runs of
 //! equal seeds see the same rounds, so that their true spread is less than taken here, and the test errs towards silence.
 
+mod speed;
+
+pub use speed::{SpeedComparison, SpeedDifference};
+
 use crate::report::input::{self, InputError, Key, Results, reading_key, route_key};
 use crate::report::text::{clip, number, percent};
 use crate::result::{Accuracy, Reading, Route};
@@ -52,7 +56,8 @@ pub fn main(arguments: &Args) -> ExitCode {
         Ok(comparison) => {
             // A reader that has gone away, such as `head`, has seen what it wanted.
             let _ = std::io::stdout().lock().write_all(comparison.text().as_bytes());
-            let fail = arguments.fail_on_regression && comparison.differences.iter().any(|d| d.z > 0.0);
+            let worse = comparison.differences.iter().any(|d| d.z > 0.0) || comparison.speed.is_worse();
+            let fail = arguments.fail_on_regression && worse;
             ExitCode::from(u8::from(fail))
         }
         Err(error) => {
@@ -189,12 +194,15 @@ pub struct Comparison {
     pub level: f64,
     /// Differences beyond the spread: what got worse first, the largest change first.
     pub differences: Vec<Difference>,
+    /// Speeds.
+    pub speed: SpeedComparison,
 }
 
 impl Comparison {
     /// Compares the records of estimators to keep.
     #[must_use]
     pub fn new(old: &Results, new: &Results, level: f64, keep: impl Fn(&str) -> bool) -> Self {
+        let speed = SpeedComparison::new(old, new);
         let (old, new) = (index(old, &keep), index(new, &keep));
         let mut differences: Vec<Difference> =
             new.iter().filter_map(|(key, new)| Some(difference(old.get(key)?, new))).collect();
@@ -209,7 +217,7 @@ impl Comparison {
             let ((a_better, a_size), (b_better, b_size)) = (rank(a), rank(b));
             a_better.cmp(&b_better).then(b_size.total_cmp(&a_size))
         });
-        Self { pairs, missing: old.len() - pairs, added: new.len() - pairs, level, differences }
+        Self { pairs, missing: old.len() - pairs, added: new.len() - pairs, level, differences, speed }
     }
 
     /// What got worse, and what better.
@@ -222,6 +230,9 @@ impl Comparison {
     #[must_use]
     pub fn text(&self) -> String {
         let (worse, better) = self.split();
+        if self.pairs + self.missing + self.added == 0 && self.speed.pairs > 0 {
+            return self.speed.text().trim_start().to_owned();
+        }
         let mut out = format!(
             "{} pairs of cell and estimator compared by RMSE (routes by regret); {} worse and {} better beyond the runs' spread \
              (Holm, level {}), {} not.\n",
@@ -243,6 +254,7 @@ impl Comparison {
                 out.extend(part.iter().map(Difference::line));
             }
         }
+        out.push_str(&self.speed.text());
         out
     }
 }

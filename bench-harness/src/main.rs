@@ -1,7 +1,7 @@
 //! `centauri-bench`: what Centauri is worth, beside every rival and under every attack.
 #![forbid(unsafe_code)]
 
-use centauri_bench::{accuracy, compare, report};
+use centauri_bench::{accuracy, compare, report, speed};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -17,6 +17,8 @@ struct Cli {
 enum Command {
     /// Measure estimators on fleets with known truth, under attack.
     Accuracy(accuracy::Args),
+    /// Measure how fast backends decide, and how their time grows.
+    Eval(speed::Args),
     /// Make a page and Markdown of a result file.
     Report(report::Args),
     /// Tell which differences between two result files exceed the runs' own spread.
@@ -26,14 +28,19 @@ enum Command {
 /// Exit codes: 0 done, 1 `compare --fail-on-regression` found one, 2 bad input or arguments.
 fn main() -> ExitCode {
     match Cli::parse().command {
-        Command::Accuracy(args) => match accuracy::run(&args) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("centauri-bench: {error:#}");
-                ExitCode::from(2)
-            }
-        },
+        Command::Accuracy(args) => ended(accuracy::run(&args)),
+        Command::Eval(args) => ended(speed::run(&args)),
         Command::Report(args) => report::main(&args),
         Command::Compare(args) => compare::main(&args),
+    }
+}
+
+fn ended(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("centauri-bench: {error:#}");
+            ExitCode::from(2)
+        }
     }
 }

@@ -3,6 +3,10 @@
 //! Every length is in standard deviations of an honest replica's error (for a partial window: of what such a replica reports
 //! about the ideal output), so that cells of different noise can be compared.
 
+mod speed;
+
+pub use speed::{Agreement, By, Growth, Instructions, Settled, Speed, SpeedWork};
+
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +30,12 @@ pub enum Line {
     Reading(Box<Reading>),
     /// One way to choose a route, under one attack.
     Route(Route),
+    /// One backend's speed at one work.
+    Speed(Box<Speed>),
+    /// How one backend's time grows with one size.
+    Growth(Box<Growth>),
+    /// One backend's instructions at one work.
+    Instructions(Box<Instructions>),
 }
 
 /// How a run was made.

@@ -7,15 +7,15 @@ pub mod summary;
 
 use crate::fleet::noise::Noise;
 use crate::fleet::real::{Delays, Residuals};
+use crate::provenance;
 use crate::readings;
-use crate::result::{Line, Output, Run};
+use crate::result::{Line, Output};
 use anyhow::Context as _;
 use cells::Plan;
 use indicatif::{ProgressBar, ProgressStyle};
 use rayon::prelude::*;
 use runner::Effort;
 use std::path::PathBuf;
-use std::process::Command;
 
 /// Arguments of `accuracy`.
 #[derive(Clone, Debug, clap::Args)]
@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         plans.iter().for_each(|p| println!("{}", p.label()));
         return Ok(());
     }
-    let head = head(args);
+    let head = provenance::head(args.seed, args.date.as_deref(), args.quick);
     println!("centauri-bench accuracy: seed {}, {} cells", args.seed, plans.len());
     let out = Output::open(args.out.as_deref())?;
     let effort = effort(args);
@@ -105,7 +105,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 /// Measures on real readings.
 fn on_readings(args: &Args) -> anyhow::Result<()> {
     let found = readings::find(&args.readings, &args.columns)?;
-    let head = head(args);
+    let head = provenance::head(args.seed, args.date.as_deref(), args.quick);
     println!(
         "centauri-bench accuracy: seed {}, {} streams and {} route choices",
         args.seed,
@@ -192,34 +192,6 @@ fn bar(steps: usize) -> anyhow::Result<ProgressBar> {
 
 fn pool(args: &Args) -> anyhow::Result<rayon::ThreadPool> {
     Ok(rayon::ThreadPoolBuilder::new().num_threads(args.threads.unwrap_or(0)).build()?)
-}
-
-fn head(args: &Args) -> Run {
-    let command: Vec<String> = std::env::args().skip(1).collect();
-    Run {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        commit: said(Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"])),
-        command: format!("centauri-bench {}", command.join(" ")),
-        machine: machine(),
-        seed: args.seed,
-        date: args.date.clone().unwrap_or_else(|| said(Command::new("date").args(["-u", "+%Y-%m-%d"]))),
-        quick: args.quick,
-    }
-}
-
-/// What a command prints, or `unknown`.
-fn said(command: &mut Command) -> String {
-    let output = command.output().ok().filter(|o| o.status.success());
-    let text = output.map(|o| String::from_utf8_lossy(&o.stdout).trim().to_owned());
-    text.filter(|t| !t.is_empty()).unwrap_or_else(|| "unknown".to_owned())
-}
-
-fn machine() -> String {
-    let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|l| l.strip_prefix("model name")?.split(": ").nth(1));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let system = said(Command::new("uname").args(["-sr"]));
-    format!("{}, {cores} cores, {system}", model.unwrap_or("unknown processor").trim())
 }
 
 #[cfg(test)]

@@ -1,7 +1,11 @@
 //! Reading result files: JSON Lines from disk into records whose numbers are in range.
 
+mod speed;
+
+pub use speed::SpeedKey;
+
 use super::text::clip;
-use crate::result::{Accuracy, Influence, Reading, Route, Run, Stream};
+use crate::result::{Accuracy, By, Growth, Influence, Instructions, Reading, Route, Run, Speed, Stream};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -55,6 +59,12 @@ pub struct Results {
     pub readings: Vec<Reading>,
     /// One record for each way to choose a route under an attack, in the order of their first appearance.
     pub routes: Vec<Route>,
+    /// One record for each work and backend, in the order of their first appearance.
+    pub speed: Vec<Speed>,
+    /// One record for each size, objective and backend, likewise.
+    pub growth: Vec<Growth>,
+    /// One record for each work and backend, likewise.
+    pub instructions: Vec<Instructions>,
     /// Records that a later one for the same cell and estimator replaced.
     pub replaced: usize,
     /// Counts of records of kinds that this version doesn't know.
@@ -166,6 +176,9 @@ struct Index {
     streams: BTreeMap<String, usize>,
     readings: BTreeMap<[String; 5], usize>,
     routes: BTreeMap<([String; 4], u64), usize>,
+    speed: BTreeMap<SpeedKey, usize>,
+    growth: BTreeMap<(String, String, By), usize>,
+    instructions: BTreeMap<SpeedKey, usize>,
 }
 
 /// What makes two records of real readings speak of the same thing.
@@ -219,6 +232,9 @@ fn take(text: &str, results: &mut Results, index: &mut Index) -> Result<(), Stri
             let at = *index.routes.entry(route_key(&record)).or_insert(results.routes.len());
             results.replaced += place(&mut results.routes, at, record);
         }
+        "speed" => speed::take_speed(text, results, index)?,
+        "growth" => speed::take_growth(text, results, index)?,
+        "instructions" => speed::take_instructions(text, results, index)?,
         _ => {
             let name = clip(&kind, 40);
             if results.others.len() >= OTHER_KINDS_MAX && !results.others.contains_key(&name) {

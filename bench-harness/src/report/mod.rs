@@ -30,7 +30,8 @@ Example:
   centauri-bench report docs/results/accuracy.jsonl --html report.html
   centauri-bench report docs/results/*.jsonl --markdown docs/ACCURACY.md --images docs/img --readme README.md
 
-A README has the lines <!-- accuracy:begin --> and <!-- accuracy:end -->; what is between them is replaced.")]
+A README has the lines <!-- accuracy:begin --> and <!-- accuracy:end -->, or the same with `speed`, or both; what is between
+them is replaced by what the results say of it.")]
 #[group(skip)]
 pub struct Args {
     /// Result files (JSON Lines); a later record replaces an earlier one for the same cell and estimator.
@@ -114,8 +115,9 @@ pub fn run(arguments: &Args) -> Result<(), ReportError> {
             files.push((path.clone(), markdown::page(&report.document, &output::link(path, &images)?)));
         }
         for path in &arguments.readme {
-            let part = markdown::blocks(&report.front, &output::link(path, &images)?);
-            files.push((path.clone(), readme::replaced(path, &part)?));
+            let link = output::link(path, &images)?;
+            let parts = report.fronts.iter().map(|(name, blocks)| (*name, markdown::blocks(blocks, &link)));
+            files.push((path.clone(), readme::replaced(path, parts)?));
         }
         let all = arguments.markdown.is_some();
         for figure in report.figures(all) {
@@ -134,8 +136,8 @@ pub fn run(arguments: &Args) -> Result<(), ReportError> {
 pub struct Report {
     /// The whole.
     pub document: Document,
-    /// The summary's table and picture.
-    pub front: Vec<Block>,
+    /// A table and a picture for each marked part of a README, with the part's name.
+    pub fronts: Vec<(&'static str, Vec<Block>)>,
 }
 
 impl Report {
@@ -151,20 +153,27 @@ impl Report {
             let objective = roles.objective.clone();
             return Err(ReportError::Objective { objective, found: names.join(", ") });
         }
-        let mut document =
-            Document { title: "What Centauri is worth: accuracy", parts: section::parts(&context)? };
+        let mut document = Document { title: title(results), parts: section::parts(&context)? };
         document.name_figures_apart();
-        let mut front = Vec::new();
-        if !context.grid.rows.is_empty() {
-            front.push(Block::Table(section::summary_table(&context)));
-            let picture = section::error_picture(&context)?;
-            // Under the name that it has in the document, where names were made to differ.
-            let named = picture.map(|figure| {
-                document.figures().find(|other| other.svg == figure.svg).cloned().unwrap_or(figure)
-            });
-            front.extend(named.map(|figure| Block::Figures(vec![figure])));
+        // Under the name that it has in the document, where names were made to differ.
+        let named = |figure: document::Figure| {
+            let figure = document.figures().find(|other| other.svg == figure.svg).cloned().unwrap_or(figure);
+            Block::Figures(vec![figure])
+        };
+        let mut fronts = Vec::new();
+        if !context.grid.rows.is_empty() || results.speed.is_empty() {
+            let mut front = Vec::new();
+            if !context.grid.rows.is_empty() {
+                front.push(Block::Table(section::summary_table(&context)));
+                front.extend(section::error_picture(&context)?.map(&named));
+            }
+            fronts.push(("accuracy", front));
         }
-        Ok(Self { document, front })
+        if !results.speed.is_empty() {
+            let table = Block::Table(section::speed_table(&context));
+            fronts.push(("speed", vec![table, named(section::speed_picture(&context)?)]));
+        }
+        Ok(Self { document, fronts })
     }
 
     /// The pictures that the Markdown needs: all, or those of the front page.
@@ -172,10 +181,18 @@ impl Report {
         if all {
             return self.document.figures().collect();
         }
-        let front = self.front.iter().filter_map(|block| match block {
+        let front = self.fronts.iter().flat_map(|(_, blocks)| blocks).filter_map(|block| match block {
             Block::Figures(figures) => Some(figures),
             _ => None,
         });
         front.flatten().collect()
+    }
+}
+
+fn title(results: &Results) -> &'static str {
+    match (results.accuracy.is_empty() && results.influence.is_empty(), results.speed.is_empty()) {
+        (true, false) => "What Centauri is worth: speed",
+        (false, false) => "What Centauri is worth: accuracy and speed",
+        (_, true) => "What Centauri is worth: accuracy",
     }
 }

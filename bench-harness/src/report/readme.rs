@@ -4,49 +4,74 @@ use super::ReportError;
 use super::output::OutputError;
 use std::path::{Path, PathBuf};
 
-const BEGIN: &str = "<!-- accuracy:begin -->";
-const END: &str = "<!-- accuracy:end -->";
-
-/// A file has not exactly one marked part.
+/// A file has not exactly one marked part of a name.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: expected {BEGIN} and, after it, {END}, once each; {found}", path.display())]
+#[error(
+    "{}: expected <!-- {name}:begin --> and, after it, <!-- {name}:end -->, once each; {found}",
+    path.display()
+)]
 pub struct MarkerError {
     /// The file.
     pub path: PathBuf,
+    /// The part's name.
+    pub name: &'static str,
     /// What was found.
     pub found: &'static str,
 }
 
-/// The file's text with the marked part replaced.
-pub(super) fn replaced(path: &Path, part: &str) -> Result<String, ReportError> {
-    let text =
+/// The file's text with its marked parts replaced. Of several parts those that the file has no marks of are left out, as long
+/// as there is one.
+pub(super) fn replaced(
+    path: &Path,
+    parts: impl Iterator<Item = (&'static str, String)>,
+) -> Result<String, ReportError> {
+    let mut text =
         std::fs::read_to_string(path).map_err(|source| OutputError { path: path.to_owned(), source })?;
-    let replaced = replace(&text, part);
-    Ok(replaced.map_err(|found| MarkerError { path: path.to_owned(), found })?)
+    let parts: Vec<_> = parts.collect();
+    let marked = |name: &str| text.contains(&begin(name)) || text.contains(&end(name));
+    let some = parts.iter().any(|(name, _)| marked(name));
+    let due: Vec<_> = parts.iter().filter(|(name, _)| !some || marked(name)).collect();
+    for (name, part) in due {
+        let replaced = replace(&text, name, part);
+        text = replaced.map_err(|found| MarkerError { path: path.to_owned(), name, found })?;
+    }
+    Ok(text)
 }
 
-fn replace(text: &str, part: &str) -> Result<String, &'static str> {
-    let (before, rest) = text.split_once(BEGIN).ok_or("the first is not there")?;
-    let (_, after) = rest.split_once(END).ok_or("the second is not there")?;
-    if before.contains(END) {
+fn begin(name: &str) -> String {
+    format!("<!-- {name}:begin -->")
+}
+
+fn end(name: &str) -> String {
+    format!("<!-- {name}:end -->")
+}
+
+fn replace(text: &str, name: &str, part: &str) -> Result<String, &'static str> {
+    let (begin, end) = (begin(name), end(name));
+    let (before, rest) = text.split_once(&begin).ok_or("the first is not there")?;
+    let (_, after) = rest.split_once(&end).ok_or("the second is not there")?;
+    if before.contains(&end) {
         return Err("the second comes before the first");
     }
-    if rest.contains(BEGIN) || after.contains(END) {
+    if rest.contains(&begin) || after.contains(&end) {
         return Err("one is there more than once");
     }
-    Ok(format!("{before}{BEGIN}\n{}\n\n{END}{after}", part.trim_end()))
+    Ok(format!("{before}{begin}\n{}\n\n{end}{after}", part.trim_end()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const BEGIN: &str = "<!-- accuracy:begin -->";
+    const END: &str = "<!-- accuracy:end -->";
+
     #[test]
     fn what_is_between_the_marks_is_replaced_and_nothing_else() {
         let text = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let new = replace(&text, "\nnew\n").unwrap();
+        let new = replace(&text, "accuracy", "\nnew\n").unwrap();
         assert_eq!(new, format!("a\n{BEGIN}\n\nnew\n\n{END}\nb\n"));
-        assert_eq!(replace(&new, "\nnew\n").unwrap(), new, "a second time changes nothing");
+        assert_eq!(replace(&new, "accuracy", "\nnew\n").unwrap(), new, "a second time changes nothing");
     }
 
     #[test]
@@ -59,7 +84,7 @@ mod tests {
             &format!("{BEGIN}{BEGIN}{END}"),
             &format!("{BEGIN}{END}{END}"),
         ] {
-            assert!(replace(text, "x").is_err(), "{text}");
+            assert!(replace(text, "accuracy", "x").is_err(), "{text}");
         }
     }
 }

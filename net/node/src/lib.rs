@@ -4,6 +4,7 @@
 //! [`engine`]; model, readings and decision files are in [`files`].
 #![forbid(unsafe_code)]
 
+pub mod backends;
 pub mod cli;
 pub mod clock;
 pub mod demo;

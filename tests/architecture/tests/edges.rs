@@ -37,7 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("centauri-architecture-tests", &[]),
     ("centauri-conformance", &["centauri-engine", "centauri-files"]),
     ("centauri-integration-tests", &[]),
-    ("centauri-benches", &["centauri-engine"]),
+    ("centauri-benches", &["centauri-engine", "centauri-bench"]),
 ];
 
 #[test]

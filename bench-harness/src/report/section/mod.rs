@@ -12,10 +12,12 @@ mod readings;
 mod rest;
 mod routes;
 mod run;
+mod speed;
 mod summary;
 mod worst;
 
 pub(super) use error::picture as error_picture;
+pub(super) use speed::{picture as speed_picture, table as speed_table};
 pub(super) use summary::table as summary_table;
 
 use super::document::{Block, Line, Part};
@@ -58,7 +60,7 @@ pub trait Section: Sync {
 }
 
 /// All sections in the report's order.
-pub const SECTIONS: [&dyn Section; 13] = [
+pub const SECTIONS: [&dyn Section; 14] = [
     &run::Runs,
     &summary::Summary,
     &guide::Guide,
@@ -71,6 +73,7 @@ pub const SECTIONS: [&dyn Section; 13] = [
     &faults::Faults,
     &readings::Readings,
     &routes::Routes,
+    &speed::Speed,
     &rest::Rest,
 ];
 

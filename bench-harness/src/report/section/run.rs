@@ -21,13 +21,16 @@ impl Section for Runs {
 
     fn blocks(&self, context: &Context<'_>) -> Result<Vec<Block>, PlotError> {
         let results = context.results;
-        let mut blocks = vec![Block::Paragraph(Line::text(
-            "Fleets are simulated with a known truth, so that every estimator is judged against it on the same rounds. Every \
+        let mut blocks = Vec::new();
+        let text = "Fleets are simulated with a known truth, so that every estimator is judged against it on the same rounds. Every \
              length is in standard deviations of an honest replica's error; RMSE is the root of the mean squared error to the \
              truth; a relative error is divided by that of the mean of the honest replicas, which nobody can compute who \
              doesn't know who is honest. A rival is every estimator that is not one of Centauri's objectives; rivals are \
-             given the prior too.",
-        ))];
+             given the prior too.";
+        let of_accuracy = !results.accuracy.is_empty() || !results.influence.is_empty();
+        if of_accuracy || results.speed.is_empty() {
+            blocks.push(Block::Paragraph(Line::text(text)));
+        }
         if !results.runs.is_empty() {
             blocks.push(Block::Table(table(results)));
         }
@@ -49,7 +52,9 @@ impl Section for Runs {
                 " A quick run is among them: its few rounds leave a wide spread, so read it as a smoke test.",
             );
         }
-        blocks.push(Block::Paragraph(Line::text(counts)));
+        if of_accuracy || results.speed.is_empty() {
+            blocks.push(Block::Paragraph(Line::text(counts)));
+        }
         Ok(blocks)
     }
 }

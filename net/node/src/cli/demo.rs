@@ -1,5 +1,6 @@
 //! `centauri demo`: a whole system on this machine.
 
+use crate::backends::BackendChoice;
 use crate::demo::{self, Form, Lie, Options, Replay};
 use anyhow::Context;
 use std::io::{IsTerminal, Write};
@@ -67,6 +68,9 @@ pub(super) struct Arguments {
     /// Seconds of the file that pass in a second [default: so that a window takes 0.4 s].
     #[arg(long, value_name = "X", requires = "readings", allow_negative_numbers = true)]
     speed: Option<f64>,
+    /// What decides: see `centauri backends`.
+    #[arg(long, value_name = "NAME", default_value = "auto", value_enum)]
+    backend: BackendChoice,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -137,9 +141,9 @@ fn options(arguments: &Arguments) -> anyhow::Result<Options> {
         }),
         _ => None,
     };
-    let &Arguments { replicas, liars, faults, lie_size, loss, delay, .. } = arguments;
+    let &Arguments { replicas, liars, faults, lie_size, loss, delay, backend, .. } = arguments;
     let lie = arguments.lie.into();
-    Ok(Options { duration, replicas, liars, faults, lie, lie_size, loss, delay, seed, replay })
+    Ok(Options { duration, replicas, liars, faults, lie, lie_size, loss, delay, seed, replay, backend })
 }
 
 fn parse_delay(text: &str) -> Result<Duration, String> {

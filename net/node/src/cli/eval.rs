@@ -2,8 +2,9 @@
 
 use super::explain::ExplanationFile;
 use super::progress::Progress;
+use crate::backends::{self, BackendChoice, OpenOptions};
 use anyhow::Context;
-use centauri_engine::{Backend, Fleet, Objective, ScalarBackend, Session, StreamId};
+use centauri_engine::{Fleet, Objective, Session, StreamId};
 use centauri_files::{
     AtomicFile, DecisionRecord, DecisionWriter, Directory, Format, Readings, Round, RoundCollector, Rounds,
     Spill, locate, parse_model,
@@ -32,9 +33,11 @@ pub(super) struct Arguments {
     /// Where the decisions go (.csv, .jsonl or .parquet, or - for standard output).
     #[arg(long, value_name = "DECISIONS")]
     output: PathBuf,
-    /// What computes: `scalar` is float64, one round at a time; `auto` takes the fastest there is.
-    #[arg(long, default_value = "auto", value_enum)]
+    /// What computes: see `centauri backends`.
+    #[arg(long, value_name = "NAME", default_value = "auto", value_enum)]
     backend: BackendChoice,
+    #[command(flatten)]
+    calibration: super::backends::CalibrationFile,
     /// Decide by this objective instead of each model's own: posterior, joint, evidence or marginal.
     #[arg(long, value_name = "OBJECTIVE")]
     objective: Option<Objective>,
@@ -47,37 +50,15 @@ pub(super) struct Arguments {
     explain: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum BackendChoice {
-    Auto,
-    Scalar,
-    #[value(hide = true)]
-    Simd,
-    #[value(hide = true)]
-    Gpu,
-}
-
-impl BackendChoice {
-    fn open(self) -> anyhow::Result<Box<dyn Backend>> {
-        match self {
-            Self::Auto | Self::Scalar => Ok(Box::new(ScalarBackend::new())),
-            Self::Simd => anyhow::bail!("--backend: simd is not in this build, expected auto or scalar"),
-            Self::Gpu => anyhow::bail!("--backend: gpu is not in this build, expected auto or scalar"),
-        }
-    }
-}
-
-/// Rounds that are evaluated together.
-const BATCH_ROUNDS: usize = 4_096;
-
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Format::from_path(&arguments.input)?;
-    let backend = arguments.backend.open()?;
     let output_format = output_format(&arguments.output)?;
     let text = read_text(&arguments.model)?;
     let model_name = arguments.model.display().to_string();
     let model = parse_model(&text, &model_name)?;
     let fleet = Fleet::compile(&model).map_err(|error| locate(&error, &text, &model_name))?;
+    let options = OpenOptions { calibration: arguments.calibration.file.clone(), rounds_max: None };
+    let opened = backends::open(arguments.backend, &options)?;
     let directory = Directory::new(&model);
     let mut progress = Progress::new(&arguments.output);
     let mut rounds = read_rounds(arguments, &directory, &mut progress)?;
@@ -85,10 +66,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let reasons = arguments.explain.as_deref().map(|path| ExplanationFile::create(path, &arguments.output));
     let mut reasons = reasons.transpose()?;
     let mut output = AtomicFile::create(&arguments.output)?;
-    let session =
-        Session::new(fleet, backend).with_objective(arguments.objective).with_explanations(reasons.is_some());
+    let session = Session::new(fleet, opened.backend)
+        .with_objective(arguments.objective)
+        .with_explanations(reasons.is_some());
     let writer = DecisionWriter::new(output_format, &mut output);
-    let mut evaluation = Evaluation { session, writer, reasons: reasons.as_mut() };
+    let batch_rounds = opened.batch_rounds;
+    let mut evaluation = Evaluation { session, batch_rounds, writer, reasons: reasons.as_mut() };
     progress.begin_rows("deciding", rounds.rows());
     let mut round = Round::default();
     while rounds.read(&mut round)? {
@@ -140,6 +123,7 @@ pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
 
 struct Evaluation<'a, W: Write> {
     session: Session,
+    batch_rounds: usize,
     writer: DecisionWriter<W>,
     reasons: Option<&'a mut ExplanationFile>,
 }
@@ -147,7 +131,7 @@ struct Evaluation<'a, W: Write> {
 impl<W: Write> Evaluation<'_, W> {
     fn push(&mut self, round: &Round) -> anyhow::Result<()> {
         let stream = StreamId(round.stream as u32);
-        if self.session.pending().len() >= BATCH_ROUNDS || self.session.must_flush_before(stream) {
+        if self.session.pending().len() >= self.batch_rounds || self.session.must_flush_before(stream) {
             self.flush()?;
         }
         self.session.push(stream, round.round, &round.reports)?;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod backends;
 mod check;
 mod demo;
 mod eval;
@@ -23,6 +24,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backends(backends::Arguments),
     Check(check::Arguments),
     Demo(demo::Arguments),
     Eval(eval::Arguments),
@@ -37,6 +39,7 @@ enum Command {
 pub fn main() -> ExitCode {
     log_to_standard_error();
     let result = match Arguments::parse().command {
+        Command::Backends(arguments) => backends::run(&arguments),
         Command::Check(arguments) => match check::run(&arguments) {
             Ok(code) => return code,
             Err(error) => Err(error),

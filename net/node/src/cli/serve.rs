@@ -1,5 +1,6 @@
 //! `centauri serve`: runs the engine server.
 
+use crate::backends::BackendChoice;
 use crate::serve::{ServeConfig, serve};
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -38,6 +39,11 @@ pub(super) struct Arguments {
     /// How datagrams are received, instead of what the configuration says: auto, io_uring or epoll.
     #[arg(long, value_name = "DRIVER")]
     driver: Option<String>,
+    /// What decides, instead of what the configuration says: see `centauri backends`.
+    #[arg(long, value_name = "NAME", value_enum)]
+    backend: Option<BackendChoice>,
+    #[command(flatten)]
+    calibration: super::backends::CalibrationFile,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -45,6 +51,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(driver) = &arguments.driver {
         config.driver.clone_from(driver);
     }
+    if arguments.calibration.file.is_some() {
+        config.calibration.clone_from(&arguments.calibration.file);
+    }
+    config.backend = arguments.backend.unwrap_or(config.backend);
     let stop = Arc::new(AtomicUsize::new(0));
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals cannot be handled")?;
     let counted = Arc::clone(&stop);

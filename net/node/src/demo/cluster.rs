@@ -4,10 +4,11 @@ use super::engine::{self, Event};
 use super::model::{DOWNLINK, Deadlines, READING, STREAM, UPLINK, model};
 use super::schedule::{Schedule, choose};
 use super::{DemoError, Lie, Options};
+use crate::backends::{self, OpenOptions};
 use crate::clock::now_ns;
 use crate::impairment::Impairment;
 use crate::node::Node;
-use centauri_engine::{Fleet, ScalarBackend, Session};
+use centauri_engine::{Fleet, Session};
 use centauri_roles::{
     Behaviour, Client, ClientConfig, ClientStream, ConfigError, Effect, Estimated, Monitor, MonitorConfig,
     Monitored, Note, Pacing, Replica, ReplicaConfig, ReplicaStream, RequestPolicy, Role, RoundTiming,
@@ -339,7 +340,9 @@ impl Plan<'_> {
             pacing: Pacing { miss_ns: nanoseconds(MISS), ..Pacing::default() },
             ..ClientConfig::default()
         };
-        let session = Session::new(fleet.clone(), Box::new(ScalarBackend::new()));
+        let options = OpenOptions { rounds_max: Some(1), ..OpenOptions::default() };
+        let backend = backends::open(self.options.backend, &options)?.backend;
+        let session = Session::new(fleet.clone(), backend);
         let client = Client::new(&config, self.registry.clone(), identity, session, self.now_ns);
         Ok((client.map_err(refused("engine"))?, fleet))
     }

@@ -47,6 +47,9 @@ pub enum DemoError {
         /// What the system says.
         cause: io::Error,
     },
+    /// A backend that is not to be had.
+    #[error(transparent)]
+    Backend(#[from] crate::backends::OpenError),
     /// A part of the system that refuses what the options come to, or failed at its work.
     #[error("{what}: {problem}")]
     Part {

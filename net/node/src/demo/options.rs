@@ -1,6 +1,7 @@
 //! What the demonstration is told.
 
 use super::DemoError;
+use crate::backends::BackendChoice;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -73,6 +74,8 @@ pub struct Options {
     pub seed: u64,
     /// The readings to replay; `None` for generated ones.
     pub replay: Option<Replay>,
+    /// What decides.
+    pub backend: BackendChoice,
 }
 
 impl Default for Options {
@@ -88,6 +91,7 @@ impl Default for Options {
             delay: Duration::from_millis(25),
             seed: 0,
             replay: None,
+            backend: BackendChoice::Auto,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The engine server's configuration file (TOML).
 
+use crate::backends::BackendChoice;
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -15,6 +16,11 @@ pub struct ServeConfig {
     /// `auto`, `io_uring` or `epoll`.
     #[serde(default = "auto")]
     pub driver: String,
+    /// What decides: `auto`, `scalar`, `simd` or `gpu`.
+    #[serde(default)]
+    pub backend: BackendChoice,
+    /// Where `auto` keeps its calibration, instead of the user's cache directory.
+    pub calibration: Option<PathBuf>,
     /// The model file.
     pub model: PathBuf,
     /// The registry file: which nodes there are, with their public keys.
@@ -107,6 +113,7 @@ impl ServeConfig {
         if config.output.as_os_str() != "-" {
             config.output = folder.join(&config.output);
         }
+        config.calibration = config.calibration.map(|path| folder.join(path));
         config.counters = config.counters.map(|path| folder.join(path));
         Ok(config)
     }
@@ -188,6 +195,7 @@ period_s = 1
     fn defaults_fill_in() {
         let config = ServeConfig::parse(GOOD).unwrap();
         assert_eq!(config.driver, "auto");
+        assert_eq!(config.backend, BackendChoice::Auto);
         assert_eq!(config.streams[0].epoch_s, 0.0);
         assert_eq!(config.output, Path::new("-"));
     }
@@ -203,6 +211,8 @@ period_s = 1
             ("127.0.0.1:7700", "nowhere", "line 2: invalid socket address"),
             ("[[streams]]", "[[stream]]", "line 7: unknown field `stream`"),
             ("node = \"engine\"\n", "", "missing field `node`"),
+            ("id = 1", "backend = \"tpu\"", "line 9"),
+            ("node =", "backend = \"tpu\"\nnode =", "line 5: unknown variant `tpu`, expected one of `auto`"),
         ] {
             let text = GOOD.replacen(good, bad, 1);
             let error = ServeConfig::parse(&text).expect_err(bad).to_string();

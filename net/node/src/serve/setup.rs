@@ -1,8 +1,9 @@
 //! From a configuration to the parts of a server.
 
 use super::config::{ServeConfig, StreamConfig, nanoseconds};
+use crate::backends::{self, OpenOptions};
 use anyhow::{Context, anyhow, bail};
-use centauri_engine::{Fleet, Link, ModelSet, ScalarBackend, Session, StreamSpec};
+use centauri_engine::{Fleet, Link, ModelSet, Session, StreamSpec};
 use centauri_files::{locate, parse_model};
 use centauri_roles::{ClientConfig, ClientStream, RoundTiming, StreamQuery, Upstream, Windows};
 use centauri_uring::{DatagramDriver, DriverConfig};
@@ -38,7 +39,10 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
         ..Limits::default()
     };
     let client = ClientConfig { streams, upstreams, limits, ..ClientConfig::default() };
-    let session = Session::new(fleet, Box::new(ScalarBackend::new()));
+    // A batch holds at most a round of each stream.
+    let options =
+        OpenOptions { calibration: config.calibration.clone(), rounds_max: Some(config.streams.len()) };
+    let session = Session::new(fleet, backends::open(config.backend, &options)?.backend);
     Ok(Prepared { client, registry: Arc::new(registry), identity, session })
 }
 

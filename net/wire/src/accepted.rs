@@ -11,6 +11,12 @@ pub enum SignatureVerdict {
     Forged,
 }
 
+impl SignatureVerdict {
+    pub(crate) fn of(good: bool) -> Self {
+        if good { Self::Good } else { Self::Forged }
+    }
+}
+
 /// A frame that passed every check but the signature.
 ///
 /// Nothing has been remembered of it yet. Give [`crate::Verifier::commit`] the verdict on its signature,
@@ -57,11 +63,7 @@ impl<'a> Pending<'a> {
     /// Verifies the one signature here and now.
     #[must_use]
     pub fn verify(&self) -> SignatureVerdict {
-        if self.key.verify(self.signed_message().as_bytes(), self.signature()) {
-            SignatureVerdict::Good
-        } else {
-            SignatureVerdict::Forged
-        }
+        SignatureVerdict::of(self.key.verify(self.signed_message().as_bytes(), self.signature()))
     }
 }
 

@@ -28,9 +28,10 @@
 //! assert_eq!(verifier.check(1_000_500_000, &bytes).map(|_| ()), Err(Rejected::Replayed));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod accepted;
+mod batch;
 mod bytes;
 mod counters;
 mod distribution;
@@ -40,6 +41,12 @@ mod header;
 mod hex;
 mod identity;
 mod key;
+#[cfg(target_arch = "x86_64")]
+#[expect(
+    unsafe_code,
+    reason = "vector loads and stores, and calls of functions that need the processor's features"
+)]
+mod lanes;
 mod limits;
 mod malformed;
 mod nonce_window;
@@ -50,6 +57,8 @@ mod rejected;
 mod request;
 mod role;
 mod sample;
+#[cfg(target_arch = "x86_64")]
+mod self_test;
 mod signature;
 mod stream_frame;
 mod timestamp_window;
@@ -57,6 +66,7 @@ mod tree;
 mod verifier;
 
 pub use accepted::{Accepted, Pending, SignatureVerdict};
+pub use batch::{BatchVerifier, Claim, Fallback, VerifierChoice, VerifierKind};
 pub use counters::Counters;
 pub use distribution::{Distribution, DistributionBody, DistributionFamily, DistributionView};
 pub use encode::EncodeError;

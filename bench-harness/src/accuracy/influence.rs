@@ -1,12 +1,13 @@
 //! Influence curves: the decision against one liar's value.
 
+use super::runner::OBJECTIVES;
 use crate::estimator::Estimator;
 use crate::estimator::objective::OfObjective;
 use crate::fleet::model::Told;
 use crate::fleet::noise::Noise;
 use crate::fleet::{Drift, Prior, Scenario, Wrong};
 use crate::result::Influence;
-use centauri_engine::{Distribution, Objective, Report};
+use centauri_engine::{Distribution, Report};
 use std::sync::Arc;
 
 /// The sizes of the replica sets whose curves are drawn.
@@ -35,9 +36,7 @@ pub fn curves() -> anyhow::Result<Vec<Influence>> {
                 wrong: Wrong::Right,
             };
             let told = Arc::new(Told::new(&scenario)?);
-            for objective in
-                [Objective::Marginal, Objective::Evidence, Objective::Joint, Objective::Posterior]
-            {
+            for objective in OBJECTIVES {
                 curves.push(curve(&mut OfObjective::new(objective, Arc::clone(&told)), &scenario)?);
             }
             for mut rival in told.rivals() {

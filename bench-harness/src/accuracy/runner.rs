@@ -34,10 +34,23 @@ impl Effort {
 pub const CHAIN: usize = 25;
 /// Least rounds of a cell, however costly (less only where [`Effort`] itself asks for less).
 pub const ROUNDS_MIN: usize = 250;
-/// Objectives other than `marginal` are measured up to so many quorums.
+/// All objectives, in the order in which they are told.
+pub const OBJECTIVES: [Objective; 5] =
+    [Objective::Marginal, Objective::Coalition, Objective::Evidence, Objective::Joint, Objective::Posterior];
+/// Objectives that search quorums are measured up to so many quorums.
 const QUORUMS_MAX: f64 = 130.0;
 /// Reports that an omniscient search tries, at most.
 const TRIES: f64 = 64.0;
+
+/// Whether an objective averages over quorums rather than search them.
+fn averages(objective: Objective) -> bool {
+    matches!(objective, Objective::Marginal | Objective::Coalition)
+}
+
+/// The name in results of an averaging objective judged by its most probable value.
+fn mode_name(objective: Objective) -> &'static str {
+    if objective == Objective::Coalition { "coalition_mode" } else { "marginal_mode" }
+}
 
 /// `n` choose `f`.
 fn quorums(n: usize, f: usize) -> f64 {
@@ -75,8 +88,8 @@ pub fn measure(plan: &Plan, effort: &Effort, run_seed: u64) -> anyhow::Result<Ve
         .collect();
     let cell = Stage { plan, chains: &chains, reports: &reports, unit: told.ground().unit, seed };
     let mut lines = Vec::new();
-    for objective in [Objective::Marginal, Objective::Evidence, Objective::Joint, Objective::Posterior] {
-        if objective == Objective::Marginal || quorums(scenario.n, scenario.f) <= QUORUMS_MAX {
+    for objective in OBJECTIVES {
+        if averages(objective) || quorums(scenario.n, scenario.f) <= QUORUMS_MAX {
             cell.play(&mut OfObjective::new(objective, Arc::clone(&told)), &mut lines)?;
         }
     }
@@ -100,7 +113,9 @@ impl Stage<'_> {
         let scenario = &self.plan.scenario;
         let tally = || Tally::new(scenario.n, scenario.f, self.unit);
         let (mut judged, mut mode) = (tally(), None);
-        if estimator.name() == Objective::Marginal.name() {
+        let name = estimator.name();
+        let mode_name = OBJECTIVES.into_iter().find(|o| averages(*o) && o.name() == name).map(mode_name);
+        if mode_name.is_some() {
             mode = Some(tally());
         }
         for (chain, reports) in self.chains.iter().zip(self.reports) {
@@ -126,7 +141,7 @@ impl Stage<'_> {
         }
         let cell = self.plan.cell();
         lines.push(judged.line(&cell, estimator.name(), self.seed));
-        lines.extend(mode.map(|m| m.line(&cell, "marginal_mode", self.seed)));
+        lines.extend(mode.zip(mode_name).map(|(m, name)| m.line(&cell, name, self.seed)));
         Ok(())
     }
 

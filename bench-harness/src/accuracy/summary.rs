@@ -4,7 +4,8 @@ use crate::result::{Accuracy, Cell, Influence, Line};
 use std::fmt::Write as _;
 
 /// Our estimators; all others are rivals.
-const OURS: [&str; 5] = ["marginal", "marginal_mode", "evidence", "joint", "posterior"];
+const OURS: [&str; 7] =
+    ["marginal", "marginal_mode", "coalition", "coalition_mode", "evidence", "joint", "posterior"];
 
 /// A cell with the lines of its estimators.
 struct Judged<'a> {

@@ -59,7 +59,7 @@ impl OfObjective {
         let on_grid = |ln: &[f64]| OnGrid::from_ln(support.min(), support.step(), ln);
         if decision.status == Status::NoQuorum {
             on_grid(self.prior())
-        } else if self.objective == Objective::Marginal {
+        } else if matches!(self.objective, Objective::Marginal | Objective::Coalition) {
             on_grid(self.decisions.ln_marginal(0))
         } else {
             self.given(reports, decision.quorum.positions())

@@ -5,7 +5,8 @@ use crate::result::{Accuracy, Cell};
 use std::collections::BTreeMap;
 
 /// The objectives of Centauri, which are not rivals of each other.
-const OBJECTIVES: [&str; 4] = ["marginal", "evidence", "joint", "posterior"];
+const OBJECTIVES: [&str; 7] =
+    ["marginal", "marginal_mode", "coalition", "coalition_mode", "evidence", "joint", "posterior"];
 /// Yardsticks that know who is honest, and so can't be rivals.
 const YARDSTICKS: [&str; 3] = ["honest_mean", "honest_optimal", "oracle"];
 /// Priors from the least to the most that they tell.

@@ -35,7 +35,7 @@ pub(super) struct Arguments {
     /// What computes: `scalar` is float64, one round at a time; `auto` takes the fastest there is.
     #[arg(long, default_value = "auto", value_enum)]
     backend: BackendChoice,
-    /// Decide by this objective instead of each model's own: posterior, joint, evidence or marginal.
+    /// Decide by this objective instead of each model's own: posterior, joint, evidence, marginal or coalition.
     #[arg(long, value_name = "OBJECTIVE")]
     objective: Option<Objective>,
     /// Memory for readings, in MiB; what is beyond it is sorted in a temporary file of 24 bytes a row.

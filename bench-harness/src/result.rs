@@ -122,6 +122,10 @@ pub struct Accuracy {
     pub honest_named: Option<f64>,
     /// Seed of the cell's rounds.
     pub seed: u64,
+    /// Mean squared errors of batches of whole chains, by which estimators that played the same rounds are compared in pairs.
+    /// Not kept in files.
+    #[serde(skip)]
+    pub batch_squares: Vec<f64>,
 }
 
 /// A stream of real readings, and how its model was made.

@@ -4,7 +4,8 @@ use crate::result::{Accuracy, Cell, Influence, Line};
 use std::fmt::Write as _;
 
 /// Our estimators; all others are rivals.
-const OURS: [&str; 5] = ["marginal", "marginal_mode", "evidence", "joint", "posterior"];
+const OURS: [&str; 7] =
+    ["marginal", "marginal_mode", "coalition", "coalition_mode", "evidence", "joint", "posterior"];
 
 /// A cell with the lines of its estimators.
 struct Judged<'a> {
@@ -13,8 +14,8 @@ struct Judged<'a> {
 }
 
 impl Judged<'_> {
-    fn rmse(&self, estimator: &str) -> Option<f64> {
-        self.lines.iter().find(|l| l.estimator == estimator).map(|l| l.rmse_truth)
+    fn of(&self, estimator: &str) -> Option<&Accuracy> {
+        self.lines.iter().find(|l| l.estimator == estimator).copied()
     }
 
     fn best_rival(&self) -> Option<&Accuracy> {
@@ -53,8 +54,8 @@ fn of_estimator(name: &str, cells: &[Judged<'_>]) -> String {
     let with = |prior: &'static [&'static str]| {
         cells.iter().filter(move |j| core(j.cell) && prior.contains(&j.cell.prior.as_str()))
     };
-    let against_best = |j: &Judged<'_>| Some((j.rmse(name)?, j.best_rival()?.rmse_truth));
-    let against_median = |j: &Judged<'_>| Some((j.rmse(name)?, j.rmse("median")?));
+    let against_best = |j: &Judged<'_>| Some(Pair::of(j.of(name)?, j.best_rival()?));
+    let against_median = |j: &Judged<'_>| Some(Pair::of(j.of(name)?, j.of("median")?));
     text += &ratios("strong or following prior, best rival", with(&["strong", "following"]), against_best);
     text += &ratios("  strong", with(&["strong"]), against_best);
     text += &ratios("  following", with(&["following"]), against_best);
@@ -69,18 +70,38 @@ fn of_estimator(name: &str, cells: &[Judged<'_>]) -> String {
     text + &naming(&own)
 }
 
-/// In how many cells the first of two errors is at most the second, and where it is largest beside it.
+/// Two estimators that played the same rounds.
+struct Pair {
+    /// Error of the first over that of the second.
+    ratio: f64,
+    /// Whether the first errs more by over two standard errors of the difference of their squares.
+    surely_above: bool,
+}
+
+impl Pair {
+    fn of(ours: &Accuracy, theirs: &Accuracy) -> Self {
+        let pairs = ours.batch_squares.iter().zip(&theirs.batch_squares);
+        let differences: Vec<f64> = pairs.map(|(a, b)| a - b).collect();
+        let n = differences.len() as f64;
+        let centre = differences.iter().sum::<f64>() / n;
+        let spread = differences.iter().map(|d| (d - centre).powi(2)).sum::<f64>() / (n - 1.0) / n;
+        Self { ratio: ours.rmse_truth / theirs.rmse_truth, surely_above: centre > 2.0 * spread.sqrt() }
+    }
+}
+
+/// In how many cells the first of two errors is at most the second, in how many it is surely above it, and where it is
+/// largest beside it.
 fn ratios<'a>(
     what: &str,
     cells: impl Iterator<Item = &'a Judged<'a>>,
-    pair: impl Fn(&Judged<'_>) -> Option<(f64, f64)>,
+    pair: impl Fn(&Judged<'_>) -> Option<Pair>,
 ) -> String {
-    let (mut all, mut good, mut worst) = (0usize, 0usize, (0.0, None));
+    let (mut all, mut good, mut above, mut worst) = (0usize, 0usize, 0usize, (0.0, None));
     for judged in cells {
-        let Some((ours, theirs)) = pair(judged) else { continue };
+        let Some(Pair { ratio, surely_above }) = pair(judged) else { continue };
         all += 1;
-        good += usize::from(ours <= theirs);
-        let ratio = ours / theirs;
+        good += usize::from(ratio <= 1.0);
+        above += usize::from(surely_above);
         if ratio > worst.0 {
             worst = (ratio, Some(judged));
         }
@@ -88,7 +109,8 @@ fn ratios<'a>(
     let Some(at) = worst.1 else { return String::new() };
     let share = 100.0 * good as f64 / all as f64;
     format!(
-        "  {what}: at or below in {good} of {all} cells ({share:.1} %), worst {:.3} ({})\n",
+        "  {what}: at or below in {good} of {all} cells ({share:.1} %), above by over 2 standard errors in {above}, \
+         worst {:.3} ({})\n",
         worst.0,
         place(at.cell)
     )
@@ -198,7 +220,10 @@ mod tests {
             "region_coverage":null,"region_width":null,"log_score":null,"calibration":null,"liars_named":null,
             "honest_named":0.001,"seed":1}}"#
         );
-        serde_json::from_str(&text).unwrap()
+        let line: Line = serde_json::from_str(&text).unwrap();
+        let Line::Accuracy(mut accuracy) = line else { panic!("{text}") };
+        accuracy.batch_squares = [0.9, 1.1].map(|share| share * rmse * rmse).to_vec();
+        Line::Accuracy(accuracy)
     }
 
     #[test]
@@ -212,9 +237,10 @@ mod tests {
         }
         let text = of(&lines);
         assert!(text.contains(
-            "strong or following prior, best rival: at or below in 1 of 2 cells (50.0 %), worst 1.200"
+            "strong or following prior, best rival: at or below in 1 of 2 cells (50.0 %), above by over 2 standard errors \
+             in 1, worst 1.200"
         ));
-        assert!(text.contains("no prior, median: at or below in 0 of 1 cells (0.0 %), worst 1.100"));
+        assert!(text.contains("no prior, median: at or below in 0 of 1 cells (0.0 %), above by over 2"));
         assert!(text.contains("honest replicas named, in 10,000 of their rounds: 10.00"));
     }
 }

@@ -3,6 +3,7 @@
 use super::{Decided, Estimate, Estimator};
 use crate::fleet::model::{Mover, Told};
 use crate::measure::distribution::OnGrid;
+use centauri_engine::coalition::tempering;
 use centauri_engine::{
     Backend as _, Batch, Decision, Decisions, Entry, ModelId, Objective, Report, ScalarBackend, Status,
 };
@@ -41,15 +42,21 @@ impl OfObjective {
         self.ln_prior.as_deref().unwrap_or(self.told.model().ln_prior())
     }
 
-    /// P(x | q) ∝ P(x)·Π_{i∈q} P(report of i | x); none where that is impossible.
+    /// P(x | q) ∝ P(x)·(Π_{i∈q} P(report of i | x))^τ; none where that is impossible. τ is 1, but for `coalition` what so many
+    /// replicas are worth that err together.
     fn given(&self, reports: &[Report], quorum: impl Iterator<Item = usize>) -> Option<OnGrid> {
         let model = self.told.model();
         let support = model.support();
         let mut ln = self.prior().to_vec();
         let mut row = vec![0.0; ln.len()];
+        let quorum: Vec<usize> = quorum.collect();
+        let tau = match self.objective {
+            Objective::Coalition => tempering(model.correlation(), quorum.len(), 0),
+            _ => 1.0,
+        };
         for i in quorum {
             model.likelihood(i, reports[i].quantise(support), &mut row);
-            ln.iter_mut().zip(&row).for_each(|(sum, l)| *sum += l);
+            ln.iter_mut().zip(&row).for_each(|(sum, l)| *sum += tau * l);
         }
         OnGrid::from_ln(support.min(), support.step(), &ln)
     }
@@ -59,7 +66,7 @@ impl OfObjective {
         let on_grid = |ln: &[f64]| OnGrid::from_ln(support.min(), support.step(), ln);
         if decision.status == Status::NoQuorum {
             on_grid(self.prior())
-        } else if self.objective == Objective::Marginal {
+        } else if matches!(self.objective, Objective::Marginal | Objective::Coalition) {
             on_grid(self.decisions.ln_marginal(0))
         } else {
             self.given(reports, decision.quorum.positions())

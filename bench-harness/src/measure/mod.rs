@@ -106,12 +106,13 @@ impl Tally {
         let named = self.naming.counts();
         let rounds = self.errors.len();
         let told = self.distributions.as_ref();
+        let squares = self.batch_squares();
         Accuracy {
             cell: cell.clone(),
             estimator: estimator.to_owned(),
             rounds,
             rmse_truth: rmse,
-            rmse_truth_se: self.standard_error(rmse),
+            rmse_truth_se: Self::standard_error(rmse, &squares),
             rmse_honest: root_mean_square(&self.to_honest),
             rel_honest_mean: rmse / root_mean_square(&self.honest_errors),
             bias: mean(&self.errors),
@@ -125,21 +126,27 @@ impl Tally {
             liars_named: share(named.liars_named, named.liars),
             honest_named: share(named.honest_named, named.honest),
             seed,
+            batch_squares: squares,
         }
     }
 
-    /// Rounds of a chain depend on each other and chains do not, so that a batch is some whole chains.
-    fn standard_error(&self, rmse: f64) -> f64 {
+    /// Mean squared errors of batches. Rounds of a chain depend on each other and chains do not, so that a batch is some whole
+    /// chains.
+    fn batch_squares(&self) -> Vec<f64> {
         let batches = self.chains.len().min(BATCHES_MAX);
+        let start =
+            |b: usize| self.chains.get(b * self.chains.len() / batches).copied().unwrap_or(self.errors.len());
+        (0..batches)
+            .map(|b| mean(&self.errors[start(b)..start(b + 1)].iter().map(|e| e * e).collect::<Vec<_>>()))
+            .collect()
+    }
+
+    fn standard_error(rmse: f64, squares: &[f64]) -> f64 {
+        let batches = squares.len();
         if batches < 2 || rmse == 0.0 {
             return 0.0;
         }
-        let start =
-            |b: usize| self.chains.get(b * self.chains.len() / batches).copied().unwrap_or(self.errors.len());
-        let squares: Vec<f64> = (0..batches)
-            .map(|b| mean(&self.errors[start(b)..start(b + 1)].iter().map(|e| e * e).collect::<Vec<_>>()))
-            .collect();
-        let centre = mean(&squares);
+        let centre = mean(squares);
         let variance = squares.iter().map(|s| (s - centre).powi(2)).sum::<f64>() / (batches - 1) as f64;
         // d√m = dm/(2√m)
         (variance / batches as f64).sqrt() / (2.0 * rmse)

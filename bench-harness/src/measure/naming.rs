@@ -5,10 +5,16 @@ pub const NAMED_BELOW: f64 = 0.05;
 /// Rounds over which the evidence against a replica is gathered.
 pub const WINDOW: usize = 3;
 
+/// A round counts for at most this share of what it takes to name a replica: two rounds name nobody for whom the third
+/// speaks.
+pub const ROUND_SHARE: f64 = 0.5;
+
 /// Gathers the evidence of a chain's last rounds, replica by replica.
 ///
 /// A round's P(honest) counts the probability of being honest before the round each time anew; the window's odds are
-/// the prior's once, times each round's odds over the prior's.
+/// the prior's once, times each round's odds over the prior's. An honest replica is sometimes far off for a round, farther than its
+/// noise is said to go; a liar is so in one round after the other. So what one round says against a replica is bounded: to
+/// the power [`ROUND_SHARE`] of the factor that would name it.
 #[derive(Clone, Debug)]
 pub struct Naming {
     prior_logit: f64,
@@ -54,7 +60,8 @@ impl Naming {
         self.rounds += 1;
         for (i, (recent, &liar)) in self.recent.iter_mut().zip(liars).enumerate() {
             let evidence = honest.and_then(|h| h.get(i)).map_or(0.0, |&p| logit(p) - self.prior_logit);
-            recent.push(evidence);
+            let most = ROUND_SHARE * (self.prior_logit - logit(NAMED_BELOW));
+            recent.push(evidence.max(-most));
             if recent.len() > WINDOW {
                 recent.remove(0);
             }
@@ -92,6 +99,17 @@ mod tests {
         }
         // At 0.4 a round is a factor 2/9: odds 3·(2/9)³ = 0.0329, P = 0.0319 < 0.05.
         assert_eq!(naming.counts(), Counts { liars: 2, liars_named: 1, honest: 2, honest_named: 0 });
+    }
+
+    #[test]
+    fn two_rounds_name_nobody_for_whom_the_third_speaks() {
+        let mut naming = Naming::new(4, 2);
+        let liars = [true, false, false, false];
+        for first in [0.0, 0.8, 0.0, 0.7, 0.0] {
+            naming.round(Some(&[first, 0.75, 0.75, 0.75]), &liars);
+        }
+        // The window 0, 0.8, 0 does not name; 0.8, 0, 0.7 neither; 0, 0.7, 0 does, for 0.7 is below the prior.
+        assert_eq!(naming.counts(), Counts { liars: 3, liars_named: 1, honest: 9, honest_named: 0 });
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub struct Entry<'a> {
     pub model: ModelId,
     /// The objective, where it is not the model's.
     pub objective: Option<Objective>,
-    /// Whether the marginal distribution is to be kept (for a prior that follows).
+    /// Whether the marginal distribution (under `coalition` the reported one) is to be kept, for a prior that follows.
     pub wants_marginal: bool,
     /// Whether the decision's region is asked for; without, it is `None`, and the search over quorums that it takes is spared.
     pub wants_region: bool,

@@ -1,6 +1,8 @@
 //! From what is said of a stream to tables: everything that need not be done for each round.
 
 use crate::arrivals::Arrivals;
+use crate::coalition::{Lies, Speaks};
+use crate::correlation::{Window, correlation};
 use crate::dist::Distribution;
 use crate::error::{ModelError, problem};
 use crate::honest::{Count, Extreme, Honest, Noise, Side, Sum, Translated};
@@ -11,6 +13,7 @@ use crate::spec::{Computation, DistributionRef, Link, Objective, OutputSpec, Pri
 use crate::support::Support;
 use crate::table::{OnTime, Table};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// A model as tables of log-likelihoods, shared by all streams that say the same.
 #[derive(Clone, Debug)]
@@ -25,6 +28,10 @@ pub struct CompiledModel {
     following: Option<Following>,
     tables: Vec<Table>,
     table_of: Vec<u8>,
+    correlation: f64,
+    echoes: bool,
+    /// Of each table, made when a decision first asks for them.
+    lies: OnceLock<Vec<Lies>>,
 }
 
 impl CompiledModel {
@@ -47,6 +54,7 @@ impl CompiledModel {
         open("silence", spec.silence)?;
         let (ln_prior, following) = prior(spec, &lookup)?;
         let (tables, table_of) = tables(spec, &lookup)?;
+        let correlation = correlated(spec, &lookup, &ln_prior, &tables, &table_of)?;
         Ok(Self {
             support: spec.support,
             faults: spec.faults,
@@ -58,6 +66,9 @@ impl CompiledModel {
             following,
             tables,
             table_of,
+            correlation,
+            echoes: spec.output.computation == Computation::Identity,
+            lies: OnceLock::new(),
         })
     }
 
@@ -129,10 +140,51 @@ impl CompiledModel {
         if point < self.support.points() { table.moments(&self.support, point) } else { None }
     }
 
-    /// Bytes held by the model's tables.
+    /// Correlation ρ of two honest reports given X, in [0, 1]: 0 for `identity`, whose replicas err each on their own, and above
+    /// 0 where they make the same window of messages (`docs/NUMERICS.md`, section "The coalition model").
+    #[must_use]
+    pub fn correlation(&self) -> f64 {
+        self.correlation
+    }
+
+    /// Whether liars who say the same are told from honest replicas that do, as `coalition` does where honest replicas err each
+    /// on their own: for `identity`.
+    #[must_use]
+    pub fn echoes(&self) -> bool {
+        self.echoes
+    }
+
+    /// Writes `ln c(x)`, the log-probability that a faulty replica at `position` shows this when it lies on its own and the
+    /// ideal output is x, for every grid point into `row`. It is what `coalition` has in place of [`Self::ln_faulty`]; for a
+    /// missing message they are the same.
+    ///
+    /// # Panics
+    /// Where there is no such replica, or `row` is not as long as the support.
+    pub fn lie(&self, position: usize, observation: Observation, row: &mut [f64]) {
+        assert_eq!(row.len(), self.support.points(), "a row has a cell for each point of the support");
+        self.lies()[usize::from(self.table_of[position])].lie(&self.support, observation, row);
+    }
+
+    /// The log-probability that a faulty replica at `position` that echoes another's report says what lies `distance` bins
+    /// away from it.
+    ///
+    /// # Panics
+    /// Where there is no such replica.
+    #[must_use]
+    pub fn ln_echo(&self, position: usize, distance: i64) -> f64 {
+        self.lies()[usize::from(self.table_of[position])].ln_echo(&self.support, distance)
+    }
+
+    fn lies(&self) -> &[Lies] {
+        let speaks = Speaks { ln_silent: self.ln_silent, ln_flat: self.ln_spoke };
+        self.lies.get_or_init(|| self.tables.iter().map(|t| Lies::new(t, &self.support, speaks)).collect())
+    }
+
+    /// Bytes held by the model's tables, those of `coalition` where they were made.
     #[must_use]
     pub fn table_bytes(&self) -> usize {
-        self.tables.iter().map(Table::bytes).sum::<usize>() + self.ln_prior.len() * size_of::<f64>()
+        let lies = self.lies.get().map_or(0, |lies| lies.iter().map(Lies::bytes).sum());
+        self.tables.iter().map(Table::bytes).sum::<usize>() + self.ln_prior.len() * size_of::<f64>() + lies
     }
 
     /// The tables, one for each pair of link and noise that occurs.
@@ -247,6 +299,25 @@ fn tables(spec: &StreamSpec, lookup: &Lookup<'_>) -> Result<(Vec<Table>, Vec<u8>
         table_of.push(index as u8);
     }
     Ok((tables, table_of))
+}
+
+/// Correlation of two honest reports given X.
+fn correlated(
+    spec: &StreamSpec,
+    lookup: &Lookup<'_>,
+    ln_prior: &[f64],
+    tables: &[Table],
+    table_of: &[u8],
+) -> Result<f64, ModelError> {
+    let source = lookup.optional("output.source", spec.output.source.as_ref())?;
+    let window = Window {
+        arrivals: &arrivals(&spec.output, lookup)?,
+        source_variance: source.map_or(0.0, Distribution::variance),
+        support: &spec.support,
+        ln_prior,
+        tables: table_of.iter().map(|&index| &tables[usize::from(index)]).collect(),
+    };
+    Ok(correlation(spec.output.computation, &window))
 }
 
 pub(crate) fn own_key(replica: &str, what: &str, own: bool, common: &str) -> String {

@@ -169,7 +169,7 @@ impl Decisions {
         &self.items[i]
     }
 
-    /// P(honest given everything observed) of each replica of round `i` under the `marginal` model, in the order of
+    /// P(honest given everything observed) of each replica of round `i` under the `marginal` model (`coalition`'s where that decides), in the order of
     /// the model's replicas; 0 for one that equivocated. `None` for a round without a quorum.
     #[must_use]
     pub fn honest(&self, i: usize) -> Option<&[f64]> {
@@ -177,7 +177,8 @@ impl Decisions {
         (self.items[i].status == Status::Decided).then_some(probabilities)
     }
 
-    /// Natural log-probabilities over the support of round `i` under the `marginal` model (the prior's without a
+    /// Natural log-probabilities over the support of round `i` under the `marginal` model (`coalition`'s where that decides;
+    /// the prior's without a
     /// quorum). Empty unless the batch asked for it.
     #[must_use]
     pub fn ln_marginal(&self, i: usize) -> &[f64] {

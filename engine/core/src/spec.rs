@@ -49,11 +49,15 @@ pub enum Objective {
     /// No single quorum is trusted: the number of faulty replicas is uniform on 0 … f, and which ones too.
     #[default]
     Marginal,
+    /// As `Marginal`, but liars lie where it pays and may say the same, and replicas that make the same window of messages
+    /// do not count as so many independent ones.
+    Coalition,
 }
 
 impl Objective {
     /// All objectives, in the order of their definition.
-    pub const ALL: [Self; 4] = [Self::Posterior, Self::Joint, Self::Evidence, Self::Marginal];
+    pub const ALL: [Self; 5] =
+        [Self::Posterior, Self::Joint, Self::Evidence, Self::Marginal, Self::Coalition];
 
     /// The name in model files and on the command line.
     #[must_use]
@@ -63,6 +67,7 @@ impl Objective {
             Self::Joint => "joint",
             Self::Evidence => "evidence",
             Self::Marginal => "marginal",
+            Self::Coalition => "coalition",
         }
     }
 }
@@ -76,10 +81,9 @@ impl std::fmt::Display for Objective {
 impl std::str::FromStr for Objective {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|o| o.name() == text)
-            .ok_or_else(|| format!("found {text:?}, expected posterior, joint, evidence or marginal"))
+        Self::ALL.into_iter().find(|o| o.name() == text).ok_or_else(|| {
+            format!("found {text:?}, expected posterior, joint, evidence, marginal or coalition")
+        })
     }
 }
 

@@ -114,6 +114,11 @@ impl Table {
         self.honest.moments(support, s)
     }
 
+    /// Whether L depends on the report's distance from the grid point only.
+    pub(crate) fn is_translated(&self) -> bool {
+        matches!(self.honest, Honest::Translated(_))
+    }
+
     /// Bytes of the table's cells.
     pub(crate) fn bytes(&self) -> usize {
         match &self.rows {

@@ -126,7 +126,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "\"posterior\"",
         "\"prior\"",
-        "11: streams[0] \"coin\": objective: found \"prior\", expected one of posterior, joint, evidence, marginal",
+        "11: streams[0] \"coin\": objective: found \"prior\", expected one of posterior, joint, evidence, marginal, coalition",
     ),
     (
         "credible = 0.95",

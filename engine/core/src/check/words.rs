@@ -188,6 +188,10 @@ fn objective_words(objective: Objective) -> &'static str {
         Objective::Joint => "`joint`: value and quorum that together are most probable",
         Objective::Evidence => "`evidence`: the quorum most probably honest, then its most probable value",
         Objective::Marginal => "`marginal`: no single quorum is trusted; who is faulty is averaged over",
+        Objective::Coalition => {
+            "`coalition`: as `marginal`, but liars lie where it pays and may say the same, and replicas that miss the same \
+             messages count as fewer"
+        }
     }
 }
 

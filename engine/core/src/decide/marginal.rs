@@ -31,20 +31,15 @@ impl Marginal {
         &self.honest
     }
 
-    /// Without a quorum what is known stays the prior.
-    pub(crate) fn keep_prior(&mut self, evidence: &Evidence) {
-        self.ln_posterior.clear();
-        self.ln_posterior.extend_from_slice(&evidence.ln_prior);
-    }
-
     /// Computes both; `false` where everything is impossible.
     pub(crate) fn run(&mut self, evidence: &Evidence) -> bool {
         self.ln_weights = ln_weights(evidence.replicas(), evidence.faults);
-        let plain = columns::<f64>(evidence, &self.ln_weights);
-        if plain.trusted {
+        let faulty = |i: usize, _: usize| evidence.ln_faulty[i];
+        let plain = columns::<f64>(evidence, &evidence.ln_prior, &self.ln_weights, &faulty);
+        if trusted(&plain.ln_total, &plain.ln_bounds) {
             self.gather(evidence, &plain)
         } else {
-            self.gather(evidence, &columns::<Scaled>(evidence, &self.ln_weights))
+            self.gather(evidence, &columns::<Scaled>(evidence, &evidence.ln_prior, &self.ln_weights, &faulty))
         }
     }
 
@@ -55,16 +50,7 @@ impl Marginal {
         }
         self.ln_posterior.clear();
         self.ln_posterior.extend(columns.ln_total.iter().map(|ln| ln - total));
-        let n = evidence.replicas();
-        self.honest.clear();
-        self.honest.resize(n, 0.0);
-        for (ln, shares) in self.ln_posterior.iter().zip(columns.honest.chunks_exact(n)) {
-            let p = ln.exp();
-            for (honest, share) in self.honest.iter_mut().zip(shares) {
-                *honest += p * share;
-            }
-        }
-        self.honest.iter_mut().for_each(|p| *p = p.min(1.0));
+        average(&self.ln_posterior, &columns.honest, evidence.replicas(), &mut self.honest);
         true
     }
 }
@@ -89,20 +75,34 @@ impl Tails {
         if ln_prior == f64::NEG_INFINITY {
             return ln_prior;
         }
+        let faulty = |i: usize, _: usize| evidence.ln_faulty[i];
         let plain = self.plain.get_or_insert_with(|| Column::of(evidence));
-        let ln_scale = plain.load(evidence, x);
+        let ln_scale = plain.load(evidence, x, &faulty);
         let total = plain.total();
         if total >= SAFE {
             return ln_prior + ln_scale + total.ln();
         }
         let scaled = self.scaled.get_or_insert_with(|| Column::of(evidence));
-        let ln_scale = scaled.load(evidence, x);
+        let ln_scale = scaled.load(evidence, x, &faulty);
         ln_prior + ln_scale + scaled.total().ln()
     }
 }
 
+/// The shares in which each of `n` replicas is honest, a row for each grid point, averaged over the grid.
+pub(super) fn average(ln_posterior: &[f64], shares: &[f64], n: usize, honest: &mut Vec<f64>) {
+    honest.clear();
+    honest.resize(n, 0.0);
+    for (ln, shares) in ln_posterior.iter().zip(shares.chunks_exact(n)) {
+        let p = ln.exp();
+        for (honest, share) in honest.iter_mut().zip(shares) {
+            *honest += p * share;
+        }
+    }
+    honest.iter_mut().for_each(|p| *p = p.min(1.0));
+}
+
 /// `ln w_b` for b = 0 … f.
-fn ln_weights(n: usize, f: usize) -> Vec<f64> {
+pub(super) fn ln_weights(n: usize, f: usize) -> Vec<f64> {
     let mut ln_choose = 0.0;
     let weight = |b: usize| {
         if b > 0 {
@@ -114,29 +114,41 @@ fn ln_weights(n: usize, f: usize) -> Vec<f64> {
 }
 
 /// For each grid point `ln P(x) Σ_b w_b E_b(x)`, and the share of it in which each replica is honest.
-struct Columns {
-    ln_total: Vec<f64>,
-    honest: Vec<f64>,
-    /// Whether no term that matters has underflowed.
-    trusted: bool,
+pub(super) struct Columns {
+    pub(super) ln_total: Vec<f64>,
+    pub(super) honest: Vec<f64>,
+    /// Where terms may have underflowed what the total may really be, at most; −∞ elsewhere.
+    pub(super) ln_bounds: Vec<f64>,
 }
 
-fn columns<N: Mass>(evidence: &Evidence, ln_weights: &[f64]) -> Columns {
+/// Whether no term that matters has underflowed.
+pub(super) fn trusted(ln_total: &[f64], ln_bounds: &[f64]) -> bool {
+    let top = ln_total.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    ln_bounds.iter().all(|&bound| bound == f64::NEG_INFINITY || bound < top - LN_UNSEEN)
+}
+
+/// `ln_faulty` gives the logarithm of what a faulty replica i shows when `X` is grid point x.
+pub(super) fn columns<N: Mass>(
+    evidence: &Evidence,
+    ln_prior: &[f64],
+    ln_weights: &[f64],
+    ln_faulty: &impl Fn(usize, usize) -> f64,
+) -> Columns {
     let (n, points) = (evidence.replicas(), evidence.points());
-    let mut columns =
-        Columns { ln_total: Vec::with_capacity(points), honest: vec![0.0; n * points], trusted: true };
+    let mut columns = Columns {
+        ln_total: Vec::with_capacity(points),
+        honest: vec![0.0; n * points],
+        ln_bounds: Vec::with_capacity(points),
+    };
     let weights: Vec<N> = ln_weights.iter().map(|&ln| N::from_ln(ln)).collect();
     let mut column = Column::new(n, weights);
-    let mut ln_bounds = Vec::with_capacity(points);
     for (x, shares) in columns.honest.chunks_exact_mut(n).enumerate() {
-        let ln_scale = evidence.ln_prior[x] + column.load(evidence, x);
+        let ln_scale = ln_prior[x] + column.load(evidence, x, ln_faulty);
         let total = column.run(shares);
         columns.ln_total.push(ln_scale + total.ln());
-        // What a sum below the safe range may really be, at most.
-        ln_bounds.push(if total.ln() < SAFE.ln() { ln_scale + SAFE.ln() } else { f64::NEG_INFINITY });
+        let underflown = total.ln() < SAFE.ln();
+        columns.ln_bounds.push(if underflown { ln_scale + SAFE.ln() } else { f64::NEG_INFINITY });
     }
-    let top = columns.ln_total.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    columns.trusted = ln_bounds.iter().all(|&bound| bound == f64::NEG_INFINITY || bound < top - LN_UNSEEN);
     columns
 }
 
@@ -165,11 +177,11 @@ impl<N: Mass> Column<N> {
     }
 
     /// Takes in grid point `x`; gives the logarithm of the scale that was taken out.
-    fn load(&mut self, evidence: &Evidence, x: usize) -> f64 {
+    fn load(&mut self, evidence: &Evidence, x: usize, ln_faulty: &impl Fn(usize, usize) -> f64) -> f64 {
         let points = evidence.points();
         let mut ln_scale = 0.0;
-        for (i, &ln_faulty) in evidence.ln_faulty.iter().enumerate() {
-            let ln_honest = evidence.ln_likelihood[i * points + x];
+        for i in 0..evidence.replicas() {
+            let (ln_honest, ln_faulty) = (evidence.ln_likelihood[i * points + x], ln_faulty(i, x));
             let top = ln_honest.max(ln_faulty);
             self.honest[i] = N::from_ln(ln_honest - top);
             self.faulty[i] = N::from_ln(ln_faulty - top);

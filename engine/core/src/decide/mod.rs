@@ -1,5 +1,6 @@
 //! One round, step by step: the law that every backend follows.
 
+mod coalition;
 mod large;
 mod marginal;
 mod quorums;
@@ -10,6 +11,7 @@ use crate::decision::{Decision, Decisions, Quorum, Region, Status, Summary};
 use crate::limits::HONEST_TIE;
 use crate::observation::Observation;
 use crate::spec::Objective;
+use coalition::Coalition;
 use marginal::{Marginal, Tails};
 use quorums::{Criteria, Found, Search, score_of};
 
@@ -19,6 +21,7 @@ pub(crate) struct Decider {
     evidence: Evidence,
     marginal: Marginal,
     tails: Tails,
+    coalition: Coalition,
     search: Search,
     honest: Vec<f64>,
     reported: Vec<f64>,
@@ -92,7 +95,14 @@ impl Decider {
     pub(crate) fn decide(&mut self, model: &CompiledModel, entry: &Entry<'_>, decisions: &mut Decisions) {
         self.evidence.collect(model, entry);
         let decision = self.of_evidence(model, entry, entry.wants_region);
-        let keep = if entry.wants_marginal { self.marginal.ln_posterior() } else { &[] };
+        let keep = match decision.status {
+            _ if !entry.wants_marginal => &[],
+            Status::NoQuorum => self.evidence.ln_prior.as_slice(),
+            Status::Decided if objective_of(model, entry) == Objective::Coalition => {
+                self.coalition.ln_posterior()
+            }
+            Status::Decided => self.marginal.ln_posterior(),
+        };
         decisions.push(decision, &self.honest, keep);
     }
 
@@ -130,46 +140,50 @@ impl Decider {
     }
 
     fn of_evidence(&mut self, model: &CompiledModel, entry: &Entry<'_>, wants_region: bool) -> Decision {
-        let objective = entry.objective.unwrap_or(model.objective());
         let possible = self.evidence.quorum_size() > 0;
-        match possible.then(|| self.decided(model, objective, wants_region)).flatten() {
+        match possible.then(|| self.decided(model, entry, wants_region)).flatten() {
             Some(decision) => decision,
             None => self.no_quorum(model),
         }
     }
 
-    fn decided(
-        &mut self,
-        model: &CompiledModel,
-        objective: Objective,
-        wants_region: bool,
-    ) -> Option<Decision> {
-        let evidence = &self.evidence;
-        if !self.marginal.run(evidence) {
+    fn decided(&mut self, model: &CompiledModel, entry: &Entry<'_>, wants_region: bool) -> Option<Decision> {
+        let (evidence, objective) = (&self.evidence, objective_of(model, entry));
+        let possible = if objective == Objective::Coalition {
+            self.coalition.run(evidence, model, entry.observations)
+        } else {
+            self.marginal.run(evidence)
+        };
+        if !possible {
             return None;
         }
+        let (honest, averaged, criteria) = match objective {
+            Objective::Coalition => {
+                (self.coalition.honest(), Some(self.coalition.ln_posterior()), Criteria::None)
+            }
+            Objective::Marginal => {
+                (self.marginal.honest(), Some(self.marginal.ln_posterior()), Criteria::None)
+            }
+            Objective::Posterior => (self.marginal.honest(), None, Criteria::Posterior),
+            Objective::Joint => (self.marginal.honest(), None, Criteria::Joint),
+            Objective::Evidence => (self.marginal.honest(), None, Criteria::Evidence),
+        };
         self.honest.clear();
         self.honest.resize(model.replicas(), 0.0);
-        for (&position, &p) in evidence.replicas.iter().zip(self.marginal.honest()) {
+        for (&position, &p) in evidence.replicas.iter().zip(honest) {
             self.honest[position] = p;
         }
-        let criteria = match objective {
-            Objective::Marginal => Criteria::None,
-            Objective::Posterior => Criteria::Posterior,
-            Objective::Joint => Criteria::Joint,
-            Objective::Evidence => Criteria::Evidence,
-        };
-        let most_honest = most_honest(self.marginal.honest(), evidence.quorum_size());
+        let most_honest = most_honest(honest, evidence.quorum_size());
         let found = if wants_region || criteria != Criteria::None {
             self.search.run(evidence, criteria, most_honest)
         } else {
             Found { quorum: None, hull: None, exhaustive: true }
         };
-        let chosen = if objective == Objective::Marginal { most_honest } else { found.quorum? };
+        let chosen = if averaged.is_some() { most_honest } else { found.quorum? };
         let ln_evidence = score_of(evidence, chosen, &mut self.reported);
-        if objective == Objective::Marginal {
+        if let Some(averaged) = averaged {
             self.reported.clear();
-            self.reported.extend_from_slice(self.marginal.ln_posterior());
+            self.reported.extend_from_slice(averaged);
         } else {
             self.reported.iter_mut().for_each(|score| *score -= ln_evidence);
         }
@@ -190,9 +204,13 @@ impl Decider {
 
     fn no_quorum(&mut self, model: &CompiledModel) -> Decision {
         self.honest.clear();
-        self.marginal.keep_prior(&self.evidence);
         Summary::of(&self.evidence.ln_prior, model.support(), model.credible()).decision(model.support())
     }
+}
+
+/// The objective by which the round is decided.
+fn objective_of(model: &CompiledModel, entry: &Entry<'_>) -> Objective {
+    entry.objective.unwrap_or(model.objective())
 }
 
 impl Summary {

@@ -23,7 +23,7 @@ mod kernel;
 mod logs;
 mod moments;
 mod normal;
-mod quadrature;
+pub(crate) mod quadrature;
 mod quantile;
 mod student;
 mod validate;

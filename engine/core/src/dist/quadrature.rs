@@ -25,6 +25,11 @@ const RULE: [(f64, f64); 4] = [
     (0.960_289_856_497_536_2, 0.101_228_536_290_376_26),
 ];
 
+/// Nodes of the rule on `[−half, half]`, with weights that sum to 1.
+pub(crate) fn nodes(half: f64) -> impl Iterator<Item = (f64, f64)> {
+    RULE.iter().flat_map(move |&(x, w)| [(-half * x, 0.5 * w), (half * x, 0.5 * w)])
+}
+
 /// Mean of `f` over `[−half, half]`.
 pub(super) fn average(half: f64, f: impl Fn(f64) -> f64) -> f64 {
     0.5 * RULE.iter().map(|&(x, w)| w * (f(-half * x) + f(half * x))).sum::<f64>()

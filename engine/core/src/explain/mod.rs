@@ -48,7 +48,8 @@ pub struct ReplicaReason {
     /// `L_i` at the decision's value: the log-probability that an honest replica shows this when that value is right.
     /// `None` where that is impossible, and for an equivocation.
     pub ln_likelihood: Option<f64>,
-    /// `ln u_i`: the log-probability that a faulty replica shows this. `None` for an equivocation, which is proof.
+    /// `ln u_i`: the log-probability that a faulty replica shows this, as all objectives but `coalition` have it. `None` for
+    /// an equivocation, which is proof.
     pub ln_faulty: Option<f64>,
     /// Mean and standard deviation of what an honest replica reports when the decision's value is right, see
     /// [`CompiledModel::expected_report`].
@@ -56,7 +57,8 @@ pub struct ReplicaReason {
     /// The grid point at which a reported value would be most likely (the smallest of several), and `L_i` there. `None`
     /// where it is impossible everywhere, and without a value.
     pub best_fit: Option<(f64, f64)>,
-    /// P(honest given everything observed) under the `marginal` model; `None` for a round without a quorum.
+    /// P(honest given everything observed) under the `marginal` model, or that of `coalition` where it decides; `None` for a
+    /// round without a quorum.
     pub honest: Option<f64>,
     /// Whether the decision's quorum has it.
     pub in_quorum: bool,

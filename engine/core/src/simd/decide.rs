@@ -93,7 +93,10 @@ impl Worker {
         decisions: &mut Decisions,
     ) {
         let objective = entry.objective.unwrap_or(model.objective());
-        let fits = self.round.collect(model, ratios, entry) && self.round.quorum_size() > 0;
+        // `coalition` sums over more than one story of the liars, which no lanes do yet.
+        let fits = objective != Objective::Coalition
+            && self.round.collect(model, ratios, entry)
+            && self.round.quorum_size() > 0;
         let quorums = if fits { choose(self.round.replicas(), self.round.faults) } else { 0 };
         let case = Case { model, ratios, round: &self.round, entry, objective, quorums };
         if !fits || (case.searches() && quorums as u64 > QUORUMS_MAX) {
@@ -300,7 +303,7 @@ fn criteria_of(objective: Objective, sum: f64, peak: f64) -> (f64, f64) {
     match objective {
         Objective::Evidence => (sum, peak / sum),
         Objective::Joint => (peak, sum),
-        Objective::Posterior | Objective::Marginal => (peak / sum, sum),
+        Objective::Posterior | Objective::Marginal | Objective::Coalition => (peak / sum, sum),
     }
 }
 

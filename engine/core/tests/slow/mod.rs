@@ -2,6 +2,8 @@
 //! windows and quorums are enumerated, and everything is in plain float64. Only cumulative distribution functions are
 //! taken from the crate (they have tables of their own).
 
+mod coalition;
+
 use centauri_engine::*;
 
 /// What the slow way says of a round.
@@ -271,8 +273,15 @@ pub(crate) fn decide(setting: &Setting<'_>, observations: &[Observation], object
         let with: Vec<f64> = (0..points).map(|s| column(s, &|q| q >> i & 1 == 1)).collect();
         honest[position] = (ln_sum(&with) - z).exp();
     }
+    let mut averaged = ln_marginal;
+    if objective == Objective::Coalition {
+        let round = coalition::Round { spec, observations, left: &left, faults: f, rows: &rows };
+        let told = coalition::decide(&round, &setting.ln_prior);
+        averaged = told.ln_posterior;
+        left.iter().zip(told.honest).for_each(|(&position, p)| honest[position] = p);
+    }
     let (chosen, ln_reported, ln_evidence, gap);
-    if objective == Objective::Marginal {
+    if matches!(objective, Objective::Marginal | Objective::Coalition) {
         let mut order: Vec<usize> = Vec::new();
         while order.len() < n - f {
             let rest: Vec<usize> = (0..n).filter(|i| !order.contains(i)).collect();
@@ -284,7 +293,7 @@ pub(crate) fn decide(setting: &Setting<'_>, observations: &[Observation], object
         let between = if f > 0 { sorted[n - f - 1] - sorted[n - f] } else { f64::INFINITY };
         chosen = order.iter().fold(0u32, |q, i| q | 1 << i);
         ln_evidence = ln_sum(&score(chosen));
-        ln_reported = ln_marginal;
+        ln_reported = averaged;
         gap = between.min(runner_up(&ln_reported));
     } else {
         let key = |q: &(u32, Vec<f64>, f64)| {

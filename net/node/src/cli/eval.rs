@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     backend: BackendChoice,
     #[command(flatten)]
     calibration: super::backends::CalibrationFile,
-    /// Decide by this objective instead of each model's own: posterior, joint, evidence or marginal.
+    /// Decide by this objective instead of each model's own: posterior, joint, evidence, marginal or coalition.
     #[arg(long, value_name = "OBJECTIVE")]
     objective: Option<Objective>,
     /// Memory for readings, in MiB; what is beyond it is sorted in a temporary file of 24 bytes a row.

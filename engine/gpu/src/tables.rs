@@ -87,8 +87,8 @@ impl Loaded {
     pub(crate) fn ln_constants(&self, observations: &[Observation]) -> (f64, f64) {
         let mut sums = (0.0, 0.0);
         for (position, &observation) in observations.iter().enumerate() {
-            let side =
-                self.sides[self.model.table_index(position)][usize::from(observation == Observation::Missing)];
+            let side = self.sides[self.model.table_index(position)]
+                [usize::from(observation == Observation::Missing)];
             sums.0 += side.ln_faulty;
             sums.1 += side.ln_ratio().max(0.0);
         }

@@ -36,7 +36,8 @@ pub fn of(lines: &[Line]) -> String {
                 }
                 instructions_row(&mut text, counted);
             }
-            Line::Accuracy(_) | Line::Influence(_) => {}
+            // What other commands measure.
+            Line::Accuracy(_) | Line::Influence(_) | Line::Stream(_) | Line::Reading(_) | Line::Route(_) => {}
         }
     }
     text

@@ -152,7 +152,7 @@ impl<T: Real> Marginal<T> {
             for i in 0..n {
                 if i < single {
                     sweep.forward::<S, 1>(simd, v, i, &mut before[place * row_cells..]);
-                } else if (i - single) % BLOCK == 0 {
+                } else if (i - single).is_multiple_of(BLOCK) {
                     sweep.forward::<S, BLOCK>(simd, v, i, &mut before[place * row_cells..]);
                 } else {
                     continue;

@@ -1,8 +1,14 @@
-//! Decisions a second of the SIMD backend, one thread, thread CPU time: works A to D.
+//! Decisions a second of the SIMD backend, one thread, by thread CPU time (Linux):
+//!
+//!     cargo run --release -p centauri-engine --example simd_speed -- sABCDR2 [LEVEL]
+//!
+//! Letters pick the works: A 4,096 streams, n = 7, f = 2, 64 points, `evidence`; B the same, `marginal`; C n = 16, f = 5,
+//! `evidence`; D n = 64, f = 21, `marginal`; R is A with regions, J and P are A with `joint` and `posterior`; `s` adds the scalar
+//! backend, `2` what two threads would give.
+
 use centauri_engine::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::time::Instant;
 
 struct Work {
     name: &'static str,
@@ -72,23 +78,45 @@ fn cpu() -> f64 {
     text.split_whitespace().next().unwrap().parse::<f64>().unwrap() * 1e-9
 }
 
-fn rate(backend: &mut dyn Backend, fleet: &Fleet, batch: &Batch, seconds: f64, wall: bool) -> f64 {
+/// Decisions a second of this thread's time: median of ten runs.
+fn rate(backend: &mut dyn Backend, fleet: &Fleet, batch: &Batch, seconds: f64) -> f64 {
     let mut decisions = Decisions::new();
     backend.evaluate(fleet, batch, &mut decisions).unwrap();
     let mut rates = Vec::new();
-    let begin = Instant::now();
-    while begin.elapsed().as_secs_f64() < seconds || rates.len() < 3 {
-        let (start, clock) = (cpu(), Instant::now());
-        let mut rounds = 0;
-        while clock.elapsed().as_secs_f64() < seconds / 10.0 || rounds == 0 {
+    for _ in 0..10 {
+        let (start, mut rounds) = (cpu(), 0);
+        while cpu() - start < seconds / 10.0 {
             backend.evaluate(fleet, batch, &mut decisions).unwrap();
             rounds += batch.len();
         }
-        let took = if wall { clock.elapsed().as_secs_f64() } else { cpu() - start };
-        rates.push(rounds as f64 / took);
+        rates.push(rounds as f64 / (cpu() - start));
     }
     rates.sort_by(f64::total_cmp);
     rates[rates.len() / 2]
+}
+
+/// Speed of two threads against one, from times of processors: what the caller does alone, and all together.
+fn two_threads(fleet: &Fleet, batch: &Batch) -> f64 {
+    let all = || -> f64 {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let time =
+            |path: std::path::PathBuf| std::fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+        let first =
+            |text: String| text.split_whitespace().next().and_then(|t| t.parse::<f64>().ok()).unwrap_or(0.0);
+        tasks.map(|task| first(time(task.unwrap().path())) * 1e-9).sum()
+    };
+    let mut decisions = Decisions::new();
+    let mut spent = |threads: usize| {
+        let mut backend = SimdBackend::new().with_threads(threads);
+        backend.evaluate(fleet, batch, &mut decisions).unwrap();
+        let (alone, total) = (cpu(), all());
+        for _ in 0..200 {
+            backend.evaluate(fleet, batch, &mut decisions).unwrap();
+        }
+        (cpu() - alone, all() - total)
+    };
+    let (one, (alone, both)) = (spent(1).1, spent(2));
+    one / (alone + (both - alone) / 2.0)
 }
 
 fn main() {
@@ -111,16 +139,13 @@ fn main() {
         if pick.contains('s') {
             let small = Work { streams: work.streams / 16, ..*work };
             let batch = self::batch(&small, &fleet);
-            line += &format!(
-                " scalar {:.1} k",
-                rate(&mut ScalarBackend::new(), &fleet, &batch, 0.5, false) / 1e3
-            );
+            line += &format!(" scalar {:.1} k", rate(&mut ScalarBackend::new(), &fleet, &batch, 0.5) / 1e3);
         }
         for level in
             SimdLevel::present().into_iter().filter(|l| std::env::args().nth(2).is_none_or(|a| a == l.name()))
         {
             let mut backend = SimdBackend::with_level(level).with_threads(1);
-            let rate = rate(&mut backend, &fleet, &batch, 1.0, false);
+            let rate = rate(&mut backend, &fleet, &batch, 1.0);
             let r = backend.rungs();
             let all = (r.single + r.double + r.scalar) as f64;
             line += &format!(
@@ -130,6 +155,9 @@ fn main() {
                 100.0 * r.double as f64 / all,
                 100.0 * r.scalar as f64 / all
             );
+        }
+        if pick.contains('2') {
+            line += &format!("  two threads {:.2} ×", two_threads(&fleet, &batch));
         }
         println!("{line}");
     }

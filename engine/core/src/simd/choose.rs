@@ -146,7 +146,7 @@ mod tests {
     fn honest_replicas_that_are_alike_are_taken_in_order() {
         let mut sorted = Vec::new();
         let mut chosen = |honest: &[f64], size, slack, alike: bool| {
-            most_honest(honest, size, slack, &mut sorted, |_, _| alike).map(|q| q.bits())
+            most_honest(honest, size, slack, &mut sorted, |_, _| alike).map(Quorum::bits)
         };
         assert_eq!(chosen(&[0.2, 0.9, 0.8], 2, 1e-6, false), Some(0b110));
         assert_eq!(chosen(&[0.9, 0.5, 0.5], 2, 1e-6, false), None);

@@ -9,7 +9,6 @@ use super::region;
 use super::round::Round;
 use super::search::Search;
 use super::summary::Masses;
-use super::walk::Walk;
 use crate::batch::Entry;
 use crate::compile::CompiledModel;
 use crate::decide::Decider;
@@ -54,7 +53,8 @@ struct Kernels<T> {
     rows: Aligned<T>,
     marginal: Marginal<T>,
     search: Search<T>,
-    walk: Walk<T>,
+    /// Whether the rows are those of the round that was taken in last.
+    gathered: bool,
 }
 
 /// What is done in float64 whatever the search was done in.
@@ -93,6 +93,7 @@ impl Worker {
         decisions: &mut Decisions,
     ) {
         let objective = entry.objective.unwrap_or(model.objective());
+        (self.single.gathered, self.double.gathered) = (false, false);
         // `coalition` sums over more than one story of the liars, which no lanes do yet.
         let fits = objective != Objective::Coalition
             && self.round.collect(model, ratios, entry)
@@ -202,15 +203,19 @@ impl<T: InCells> Kernels<T> {
         round: &Round,
         none_underflows: bool,
     ) -> Option<(usize, usize)> {
-        round.gather(simd, ratios, &mut self.rows);
+        if !self.gathered {
+            round.gather(simd, ratios, &mut self.rows);
+        }
         let (prior, rows) = (round.prior::<T>(ratios), self.rows.as_slice());
-        region::hull(simd, &mut self.walk, prior, rows, round.faults, none_underflows)
+        let ready = self.gathered && self.search.whole;
+        region::hull(simd, &mut self.search.walk, prior, rows, round.faults, (ready, none_underflows))
     }
 
     /// The decision without its region; `None` where this precision is not sure.
     fn decide<S: Simd>(&mut self, simd: S, case: Case<'_>, after: &mut After) -> Option<Decision> {
         let Case { model, ratios, round, entry, .. } = case;
         round.gather(simd, ratios, &mut self.rows);
+        (self.gathered, self.search.whole) = (true, false);
         let prior = round.prior::<T>(ratios);
         self.marginal.run(simd, prior, self.rows.as_slice(), round.faults, ratios.ln_unit);
         if self.marginal.sum < T::SAFE {

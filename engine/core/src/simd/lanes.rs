@@ -83,6 +83,16 @@ pub(super) fn at<S: Simd, T: Real>(simd: S, cells: &[T], v: usize) -> T::Native<
     T::Native::<S>::from_slice(simd, &cells[v * len..(v + 1) * len])
 }
 
+/// The first `WIDE` vectors of `cells`.
+#[inline(always)]
+pub(super) fn loaded<S: Simd, T: Real, const WIDE: usize>(simd: S, cells: &[T]) -> [T::Native<S>; WIDE] {
+    let mut vectors = [T::Native::<S>::splat(simd, T::of(0.0)); WIDE];
+    for (v, vector) in vectors.iter_mut().enumerate() {
+        *vector = at::<S, T>(simd, cells, v);
+    }
+    vectors
+}
+
 /// Puts a vector at place `v` of `cells`.
 #[inline(always)]
 pub(super) fn put<S: Simd, T: Real>(cells: &mut [T], v: usize, vector: T::Native<S>) {

@@ -3,7 +3,7 @@
 //! In float32 where no quorum's peak underflows there, which is coarser: points within 1e-5 of a peak tie for it.
 
 use super::choose::TIE_RATIO;
-use super::lanes::{Real, at, put};
+use super::lanes::{Real, at, loaded, put};
 use super::walk::{Shape, Visit, Walk, Walked};
 use fearless_simd::prelude::*;
 
@@ -13,13 +13,15 @@ const REST_CELLS_MAX: usize = 1 << 20;
 /// Smallest and largest most probable point over all possible quorums of `rows`, each of which leaves `faults` out. `None`
 /// where a quorum's peak has underflowed, which only one that is impossible may (`none_underflows`), where no quorum is
 /// possible, or where it would take too much memory.
+///
+/// `ready` says that the walk's last run was of these very rows, whole.
 pub(super) fn hull<S: Simd, T: Real>(
     simd: S,
     walk: &mut Walk<T>,
     prior: &[T],
     rows: &[T],
     faults: usize,
-    none_underflows: bool,
+    (ready, none_underflows): (bool, bool),
 ) -> Option<(usize, usize)> {
     let n = rows.len() / prior.len();
     if Shape::rests(n, faults) * prior.len() > REST_CELLS_MAX {
@@ -27,41 +29,98 @@ pub(super) fn hull<S: Simd, T: Real>(
     }
     let wide = prior.len() / T::Native::<S>::LEN;
     let shape = Shape { n, f: faults, stride: prior.len(), from: 0, wide };
-    walk.reserve(shape, T::Native::<S>::LEN);
-    let tie = if T::UNIT > f64::UNIT { 1.0 - 1e-5 } else { TIE_RATIO };
-    let mut hull = Hull { low: usize::MAX, high: 0, underflow: false, tie: T::of(tie), safe: T::of(T::SAFE) };
-    simd.vectorize(
-        #[inline(always)]
-        || walk.run(simd, prior, rows, shape, &mut hull),
-    );
-    let certain = hull.low <= hull.high && (none_underflows || !hull.underflow);
-    certain.then_some((hull.low, hull.high))
+    if !ready {
+        walk.reserve(shape, T::Native::<S>::LEN);
+    }
+    let (low, high, underflow) = match wide {
+        // As many vectors as registers hold, and whatever else.
+        4 => Hull::<T, 4>::of(simd, walk, prior, rows, shape, ready),
+        8 => Hull::<T, 8>::of(simd, walk, prior, rows, shape, ready),
+        _ => Hull::<T, 0>::of(simd, walk, prior, rows, shape, ready),
+    };
+    let certain = low <= high && (none_underflows || !underflow);
+    certain.then_some((low, high))
 }
 
-struct Hull<T> {
+/// Over `WIDE` vectors; 0 for any number.
+struct Hull<T, const WIDE: usize> {
     low: usize,
     high: usize,
     underflow: bool,
     tie: T,
-    safe: T,
 }
 
-impl<S: Simd, T: Real> Visit<S, T> for Hull<T> {
+impl<T: Real, const WIDE: usize> Hull<T, WIDE> {
+    /// Smallest and largest most probable point, and whether a peak has underflowed.
+    fn of<S: Simd>(
+        simd: S,
+        walk: &mut Walk<T>,
+        prior: &[T],
+        rows: &[T],
+        shape: Shape,
+        ready: bool,
+    ) -> (usize, usize, bool) {
+        let tie = if T::UNIT > f64::UNIT { 1.0 - 1e-5 } else { TIE_RATIO };
+        let mut hull = Self { low: usize::MAX, high: 0, underflow: false, tie: T::of(tie) };
+        simd.vectorize(
+            #[inline(always)]
+            || walk.run(simd, prior, rows, shape, ready, &mut hull),
+        );
+        (hull.low, hull.high, hull.underflow)
+    }
+
+    #[inline(always)]
+    fn take(&mut self, first: usize) {
+        self.low = self.low.min(first);
+        self.high = self.high.max(first);
+    }
+
+    /// The most probable point of one quorum, whose products fit in registers.
+    #[inline(always)]
+    fn take_short<S: Simd>(&mut self, simd: S, known: &[T::Native<S>; WIDE], rest: &[T]) {
+        let mut products = *known;
+        for (v, product) in products.iter_mut().enumerate() {
+            *product *= at::<S, T>(simd, rest, v);
+        }
+        let mut peaks = products[0];
+        for product in products.iter().skip(1) {
+            peaks = peaks.max(*product);
+        }
+        let peak = peaks.reduce_max();
+        if peak.wide() < T::SAFE {
+            self.underflow = true;
+            return;
+        }
+        let least = T::Native::<S>::splat(simd, peak * self.tie);
+        let mut bits = 0;
+        for (v, product) in products.iter().enumerate() {
+            bits |= product.simd_ge(least).to_bitmask() << (v * T::Native::<S>::LEN);
+        }
+        self.take(bits.trailing_zeros() as usize);
+    }
+}
+
+impl<S: Simd, T: Real, const WIDE: usize> Visit<S, T> for Hull<T, WIDE> {
     #[inline(always)]
     fn leaves(&mut self, simd: S, base: &[T], rests: &[T]) {
+        if WIDE > 0 {
+            let known = loaded::<S, T, WIDE>(simd, base);
+            for rest in rests.chunks_exact(WIDE * T::Native::<S>::LEN) {
+                self.take_short(simd, &known, rest);
+            }
+            return;
+        }
         for rest in rests.chunks_exact(base.len()) {
             let mut peaks = T::Native::<S>::splat(simd, T::of(0.0));
             for v in 0..base.len() / T::Native::<S>::LEN {
                 peaks = peaks.max(at::<S, T>(simd, base, v) * at::<S, T>(simd, rest, v));
             }
             let peak = peaks.reduce_max();
-            if peak < self.safe {
+            if peak.wide() < T::SAFE {
                 self.underflow = true;
                 continue;
             }
-            let first = first_at_least(simd, base, rest, peak * self.tie);
-            self.low = self.low.min(first);
-            self.high = self.high.max(first);
+            self.take(first_at_least(simd, base, rest, peak * self.tie));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Every quorum's evidence and peak: sums and maxima over the support, as many quorums as a vector has lanes reduced
 //! together.
 
-use super::lanes::{Aligned, Real, at, put, reduced};
+use super::lanes::{Aligned, Real, at, loaded, put, reduced};
 use super::walk::{Shape, Visit, Walk, Walked};
 use fearless_simd::prelude::*;
 
@@ -11,7 +11,9 @@ pub(super) struct Search<T> {
     pub(super) sums: Vec<T>,
     /// `max_x P(x) Π r_i(x)` of each quorum, likewise.
     pub(super) peaks: Vec<T>,
-    walk: Walk<T>,
+    pub(super) walk: Walk<T>,
+    /// Whether the walk's last run was of whole rows.
+    pub(super) whole: bool,
     groups: [Aligned<T>; 2],
 }
 
@@ -49,6 +51,7 @@ impl<T: Real> Search<T> {
                 2 => self.part::<S, PEAKS, 2>(simd, prior, rows, shape),
                 _ => self.part::<S, PEAKS, 1>(simd, prior, rows, shape),
             }
+            self.whole = wide == vectors;
             from += wide;
         }
         // What stands behind the quorums may be searched with them.
@@ -79,7 +82,7 @@ impl<T: Real> Search<T> {
         simd.vectorize(
             #[inline(always)]
             || {
-                walk.run(simd, prior, rows, shape, &mut sums);
+                walk.run(simd, prior, rows, shape, false, &mut sums);
                 sums.settle(simd);
             },
         );
@@ -116,15 +119,6 @@ impl<S: Simd, T: Real, const PEAKS: bool, const WIDE: usize> Visit<S, T> for Sum
             }
         }
     }
-}
-
-#[inline(always)]
-fn loaded<S: Simd, T: Real, const WIDE: usize>(simd: S, cells: &[T]) -> [T::Native<S>; WIDE] {
-    let mut vectors = [T::Native::<S>::splat(simd, T::of(0.0)); WIDE];
-    for (v, vector) in vectors.iter_mut().enumerate() {
-        *vector = at::<S, T>(simd, cells, v);
-    }
-    vectors
 }
 
 impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {

@@ -91,7 +91,7 @@ impl<T: Real> Walk<T> {
         self.rests.resize(Shape::rests(shape.n, shape.f) * shape.wide * lanes);
     }
 
-    /// Shows all quorums to `visitor`.
+    /// Shows all quorums to `visitor`. The rests are made unless they are `ready`, from a run of the same shape and rows.
     #[inline(always)]
     pub(super) fn run<S: Simd>(
         &mut self,
@@ -99,6 +99,7 @@ impl<T: Real> Walk<T> {
         prior: &[T],
         rows: &[T],
         shape: Shape,
+        ready: bool,
         visitor: &mut impl Visit<S, T>,
     ) {
         let base = self.base.as_mut_slice();
@@ -108,6 +109,7 @@ impl<T: Real> Walk<T> {
         }
         let rests = self.rests.as_mut_slice();
         match shape.f {
+            _ if ready => {}
             0 => all_in(simd, rows, shape, rests),
             1 => all_but_one(simd, rows, shape, rests),
             _ => remaining(simd, rows, shape, rests),

@@ -1,9 +1,11 @@
 // The search over quorums for `evidence`, `joint` and `posterior`: an invocation for each quorum, which goes through the
-// grid points; the rows lie in workgroup memory, TILE points (a multiple of 4) at a time. It comes after a kernel of the
+// grid points; the rows lie in workgroup memory, TILE points (a multiple of 16) at a time. It comes after a kernel of the
 // `marginal` model, whose flags it reads. At most 32 replicas.
 
 const VECTORS: u32 = TILE / 4u;
 const STRIDE: u32 = VECTORS + 1u;
+// The best criterion is to be far above what products may have lost.
+const LEAST: f32 = 7.888609e-31; // 2^-100
 
 var<workgroup> rows: array<vec4<f32>, N * STRIDE>;
 var<workgroup> masses: array<vec4<f32>, VECTORS>;
@@ -50,8 +52,9 @@ fn main(lane: Lane) {
         let quorum = quorums[params.quorum_from + min(q, params.quorums - 1u)];
         let scores = scores_of(lane, quorum, points, prior_from);
         var criterion = -1.0;
-        if q < params.quorums && first_of_twins(quorum) {
-            criterion = criterion_of(scores, quorum);
+        let factor = factor_of(quorum);
+        if q < params.quorums && factor >= 0.0 {
+            criterion = criterion_of(scores, factor);
         }
         if criterion > best {
             second = best;
@@ -81,7 +84,7 @@ fn main(lane: Lane) {
     let told = report(lane, points, tail);
     if lane.index == 0u {
         var flags = decisions[out + 1u] >> 16u;
-        if doubts.y != 0.0 || top <= 0.0 || told.best < FAINT {
+        if doubts.y != 0.0 || top < LEAST || told.best < FAINT {
             flags &= ~SOUND;
         }
         flags |= select(QUORUM_CERTAIN, 0u, doubts.x != 0.0) | EVIDENCE_SOUND;
@@ -100,17 +103,6 @@ fn twin_before(model: u32, round_from: u32, i: u32) -> u32 {
         }
     }
     return 0u;
-}
-
-// Of quorums that differ by an exchange of twins only the one with the first of them counts: it comes first.
-fn first_of_twins(quorum: u32) -> bool {
-    for (var left = quorum; left != 0u; left &= left - 1u) {
-        let before = twins[firstTrailingBit(left)];
-        if (before & ~quorum) != 0u {
-            return false;
-        }
-    }
-    return true;
 }
 
 fn load(lane: Lane, tile: u32, points: u32, prior_from: u32) {
@@ -149,36 +141,48 @@ fn scores_of(lane: Lane, quorum: u32, points: u32, prior_from: u32) -> Scores {
             workgroupBarrier();
             load(lane, tile, points, prior_from);
         }
-        for (var v = 0u; v < VECTORS; v += 1u) {
-            var product = masses[v];
+        for (var v = 0u; v < VECTORS; v += 4u) {
+            var a = masses[v];
+            var b = masses[v + 1u];
+            var c = masses[v + 2u];
+            var d = masses[v + 3u];
             for (var left = quorum; left != 0u; left &= left - 1u) {
-                product *= rows[firstTrailingBit(left) * STRIDE + v];
+                let row = firstTrailingBit(left) * STRIDE + v;
+                a *= rows[row];
+                b *= rows[row + 1u];
+                c *= rows[row + 2u];
+                d *= rows[row + 3u];
             }
-            sums += product;
-            tops = max(tops, product);
+            sums += (a + b) + (c + d);
+            tops = max(tops, max(max(a, b), max(c, d)));
         }
     }
     let top = max(tops.xy, tops.zw);
     return Scores((sums.x + sums.y) + (sums.z + sums.w), max(top.x, top.y));
 }
 
-// Of replicas in and left out, without their rows.
+// Of replicas in and left out, without their rows. Negative where the quorum does not count: where one of its missing
+// messages is impossible, and of quorums that differ by an exchange of twins for all but the one with the first of them,
+// which comes first.
 fn factor_of(quorum: u32) -> f32 {
     var factor = 1.0;
+    var counts = true;
     for (var i = 0u; i < params.replicas; i += 1u) {
         let sides = factors[i];
-        factor *= select(sides.y, sides.x, ((quorum >> i) & 1u) == 1u);
+        let inside = ((quorum >> i) & 1u) == 1u;
+        factor *= select(sides.y, sides.x, inside);
+        counts = counts && !(inside && ((twins[i] & ~quorum) != 0u || sides.x == 0.0));
     }
-    return factor;
+    return select(-1.0, factor, counts);
 }
 
 // Where float32 has lost too much, what the criterion may be at most.
-fn criterion_of(scores: Scores, quorum: u32) -> f32 {
+fn criterion_of(scores: Scores, factor: f32) -> f32 {
     if params.objective == EVIDENCE {
-        return max(scores.sum, FAINT) * factor_of(quorum);
+        return max(scores.sum, FAINT) * factor;
     }
     if params.objective == JOINT {
-        return max(scores.top, FAINT) * factor_of(quorum);
+        return max(scores.top, FAINT) * factor;
     }
     return select(scores.top / scores.sum, 1.0, scores.sum < FAINT);
 }

@@ -8,6 +8,9 @@ pub(crate) const SEARCH_REPLICAS_MAX: usize = 32;
 pub(crate) const FAULTS_MAX: usize = 63;
 /// Most points of a support: their weights lie in workgroup memory.
 pub(crate) const POINTS_MAX: usize = 2_048;
+/// Most turns of loops of one invocation. Mesa's software driver ends every loop after 65,535 turns of all loops together,
+/// and cards are reset when a kernel takes too long.
+pub(crate) const TURNS_MAX: u64 = 60_000;
 /// Replicas and faults up to which an invocation holds all sums of its grid point.
 const FEW_REPLICAS_MAX: usize = 12;
 const FEW_FAULTS_MAX: usize = 3;
@@ -76,6 +79,28 @@ impl Variant {
         Self { kernel: Kernel::Region, points: 1, ..Self::search(n, points) }
     }
 
+    /// Turns of all loops that one invocation may take for a round, at most.
+    pub(crate) fn turns(&self, n: usize, f: usize, points: usize, quorums: u64) -> u64 {
+        let [n, f, points] = [n, f, points].map(|size| size as u64);
+        let (workgroup, extra) = (u64::from(self.workgroup), u64::from(self.extra));
+        let tail = 6 * points.div_ceil(workgroup) + 8 * n + 60;
+        match self.kernel {
+            Kernel::MarginalFew => points.div_ceil(workgroup) * (n * (n + 5) / 2 + n + 40) + tail,
+            Kernel::MarginalMany => {
+                let groups = points.div_ceil(workgroup / extra);
+                // The recurrence twice forwards, once more from the marks, within blocks and backwards.
+                let marks = n.div_ceil(8) * u64::from(self.replicas / 8);
+                groups * (4 * n + marks + 3 * n.div_ceil(8) * 10 + f + workgroup / extra) + tail
+            }
+            Kernel::Search | Kernel::Region => {
+                let tiles = points.div_ceil(extra);
+                let tile = extra / 16 * (n - f + 1)
+                    + if tiles > 1 { (n + 1) * extra / 4 / workgroup + 2 } else { 0 };
+                quorums.div_ceil(workgroup) * (tiles * tile + n + 2) + points.div_ceil(workgroup) * n + tail
+            }
+        }
+    }
+
     /// Every variant there is, the one for the smallest sets and supports of each kernel first.
     #[must_use]
     pub fn all() -> Vec<Self> {
@@ -137,5 +162,18 @@ impl Variant {
             Kernel::Region => ("", include_str!("../../../shaders/region.wgsl")),
         };
         [self.constants().as_str(), reduce, common, shared, kernel].join("\n")
+    }
+}
+
+impl std::fmt::Display for Variant {
+    /// A short name, such as `search-16x64`: replicas and points, and faults or points of a tile.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { replicas, points, extra, .. } = self;
+        match self.kernel {
+            Kernel::MarginalFew => write!(f, "marginal_few-{replicas}x{points}"),
+            Kernel::MarginalMany => write!(f, "marginal_many-{replicas}x{points}-{extra}"),
+            Kernel::Search => write!(f, "search-{replicas}x{points}-{extra}"),
+            Kernel::Region => write!(f, "region-{replicas}-{extra}"),
+        }
     }
 }

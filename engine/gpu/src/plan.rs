@@ -1,8 +1,8 @@
 //! Rounds of one shape, on their way to the device together.
 
 use crate::counters::Reason;
-use crate::kernels::{FAULTS_MAX, Kernel, SEARCH_REPLICAS_MAX, Variant};
-use crate::quorums::countable;
+use crate::kernels::{FAULTS_MAX, Kernel, SEARCH_REPLICAS_MAX, TURNS_MAX, Variant};
+use crate::quorums::{count, countable};
 use crate::tables::Loaded;
 use centauri_engine::{Entry, Objective};
 
@@ -39,7 +39,13 @@ impl Shape {
         if loaded.place.is_none() {
             return Err(Reason::Range);
         }
-        Ok(Self { replicas: n, faults: f, objective, region, marginal: Variant::marginal(n, f, points) })
+        let shape =
+            Self { replicas: n, faults: f, objective, region, marginal: Variant::marginal(n, f, points) };
+        let quorums = count(n, f);
+        if shape.variants().any(|variant| variant.turns(n, f, points, quorums) > TURNS_MAX) {
+            return Err(Reason::Large);
+        }
+        Ok(shape)
     }
 
     /// The kernels that decide rounds of this shape, in order.

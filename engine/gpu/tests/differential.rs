@@ -18,7 +18,7 @@ fn run(seed: u64, models: usize, replicas: usize, points: usize, rounds: usize) 
         let Some(mut gpu) = backend(subgroups) else { return };
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let fleet = fleet(&mut rng, models, replicas, points);
-        let batch = batch(&mut rng, &fleet, rounds);
+        let batch = batch(&mut rng, &fleet, rounds, replicas > 32);
         let found = compare(&format!("seed {seed}, subgroups {subgroups}"), &mut gpu, &fleet, &batch);
         let impossible = (0..found.len()).filter(|&i| found.decision(i).status == Status::NoQuorum).count();
         println!("{impossible} without a quorum");
@@ -55,5 +55,5 @@ fn large_supports_decide_like_the_scalar_backend() {
 
 #[test]
 fn large_sets_decide_like_the_scalar_backend() {
-    run(4, 20, 70, 30, 200);
+    run(4, 20, 90, 30, 200);
 }

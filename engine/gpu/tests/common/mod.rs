@@ -189,18 +189,19 @@ pub(crate) fn compare(what: &str, gpu: &mut GpuBackend, fleet: &Fleet, batch: &B
     found
 }
 
-/// A batch of `rounds` random rounds of the fleet.
-pub(crate) fn batch(rng: &mut impl Rng, fleet: &Fleet, rounds: usize) -> Batch {
+/// A batch of `rounds` random rounds of the fleet; only `marginal` and without regions where that is asked for.
+pub(crate) fn batch(rng: &mut impl Rng, fleet: &Fleet, rounds: usize, marginal: bool) -> Batch {
     let mut batch = Batch::new();
     for _ in 0..rounds {
         let model = ModelId(rng.random_range(0..fleet.models() as u32));
+        let any = Objective::ALL[rng.random_range(0..Objective::ALL.len())];
         let objective =
-            rng.random_bool(0.5).then(|| Objective::ALL[rng.random_range(0..Objective::ALL.len())]);
+            if marginal { Some(Objective::Marginal) } else { rng.random_bool(0.5).then_some(any) };
         batch.push(Entry {
             model,
             objective,
             wants_marginal: false,
-            wants_region: rng.random_bool(0.3),
+            wants_region: !marginal && rng.random_bool(0.3),
             observations: &observations(rng, fleet.model(model).expect("a model")),
             ln_prior: None,
         });

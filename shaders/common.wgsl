@@ -14,7 +14,7 @@ struct Params {
     in_words: u32,
     out_words: u32,
     quorums: u32,
-    quorum_from: u32,
+    quorum_begin: u32,
     // Weight of b = 0 … 3 faulty replicas: 1/((f + 1)·C(n, b)), 0 beyond f.
     faulty_weights: vec4<f32>,
 }
@@ -39,6 +39,8 @@ const POSTERIOR: u32 = 3u;
 const SOUND: u32 = 1u;
 const QUORUM_CERTAIN: u32 = 2u;
 const EVIDENCE_SOUND: u32 = 4u;
+// Of two quorums that float32 cannot tell apart the first is told, and the other named.
+const ONE_RIVAL: u32 = 8u;
 
 // Weights below this share of the scale may have lost what matters.
 const FAINT: f32 = 8.673617e-19; // 2^-60
@@ -56,16 +58,12 @@ var<workgroup> weights: array<f32, P>;
 // Where the replica's row begins in `cells`.
 var<workgroup> row_start: array<u32, N>;
 
-fn round_of(lane: Lane) -> u32 {
-    return lane.group.x + lane.group.y * lane.groups.x;
+fn code_at(round_begin: u32, i: u32) -> u32 {
+    return (rounds[round_begin + 1u + i / 2u] >> ((i & 1u) * 16u)) & 0xffffu;
 }
 
-fn code_at(round_from: u32, i: u32) -> u32 {
-    return (rounds[round_from + 1u + i / 2u] >> ((i & 1u) * 16u)) & 0xffffu;
-}
-
-fn row_of(replica_from: u32, code: u32) -> u32 {
-    let start = models[replica_from] + models[replica_from + 1u] * code;
+fn row_of(replica_begin: u32, code: u32) -> u32 {
+    let start = models[replica_begin] + models[replica_begin + 1u] * code;
     return select(start, ROW_MISSING, code == CODE_MISSING);
 }
 
@@ -79,23 +77,23 @@ fn cell(i: u32, x: u32) -> f32 {
 }
 
 // A prior mass that float32 cannot hold beside the largest is stored as a negative bound.
-fn prior(prior_from: u32, x: u32) -> f32 {
-    return max(cells[prior_from + x], 0.0);
+fn prior(prior_begin: u32, x: u32) -> f32 {
+    return max(cells[prior_begin + x], 0.0);
 }
 
 // What the replica's likelihood is multiplied by if it is in (x) and if it is left out (y): neither is above 1, and their
 // ratio is the largest likelihood of its table over its u.
-fn sides(replica_from: u32, code: u32) -> vec2<f32> {
-    let at = replica_from + select(3u, 5u, code == CODE_MISSING);
+fn sides(replica_begin: u32, code: u32) -> vec2<f32> {
+    let at = replica_begin + select(3u, 5u, code == CODE_MISSING);
     return vec2<f32>(bitcast<f32>(models[at]), bitcast<f32>(models[at + 1u]));
 }
 
 // The first replica that was observed like replica i: of the same table with the same report.
-fn twin_of(model: u32, round_from: u32, i: u32) -> u32 {
-    let code = code_at(round_from, i);
+fn twin_of(model: u32, round_begin: u32, i: u32) -> u32 {
+    let code = code_at(round_begin, i);
     let table = models[model + HEADER + REPLICA * i + 2u];
     for (var j = 0u; j < i; j += 1u) {
-        if code_at(round_from, j) == code && models[model + HEADER + REPLICA * j + 2u] == table {
+        if code_at(round_begin, j) == code && models[model + HEADER + REPLICA * j + 2u] == table {
             return j;
         }
     }

@@ -7,13 +7,13 @@ var<workgroup> chosen: array<u32, N>;
 
 // Chooses the `size` replicas least likely faulty, the earlier of twins first, and says whether that stands beyond the
 // error of the weights. `floor` is the weight of the probability below which replicas tie.
-fn choose(lane: Lane, model: u32, round_from: u32, size: u32, floor: f32) -> bool {
+fn choose(lane: Lane, model: u32, round_begin: u32, size: u32, floor: f32) -> bool {
     let n = params.replicas;
     let i = lane.index;
     var own = 0.0;
     var twin = 0u;
     if i < n {
-        twin = twin_of(model, round_from, i);
+        twin = twin_of(model, round_begin, i);
         own = faulty[twin];
     }
     workgroupBarrier();
@@ -35,7 +35,7 @@ fn choose(lane: Lane, model: u32, round_from: u32, size: u32, floor: f32) -> boo
         for (var j = 0u; j < n; j += 1u) {
             let other = faulty[j];
             let close = own - other <= floor + BAND * (own + other);
-            if chosen[j] == 1u && close && twin_of(model, round_from, j) != twin {
+            if chosen[j] == 1u && close && twin_of(model, round_begin, j) != twin {
                 doubts = 1.0;
             }
         }

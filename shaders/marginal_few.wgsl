@@ -12,27 +12,24 @@ fn forward(e: vec4<f32>, h: f32, w: f32) -> vec4<f32> {
 
 @compute @workgroup_size(WG)
 fn main(lane: Lane) {
-    let round = round_of(lane);
-    if round >= params.rounds {
-        return;
-    }
+    let round = lane.group.x;
     let n = params.replicas;
-    let round_from = round * params.in_words;
+    let round_begin = round * params.in_words;
     let out = round * params.out_words;
-    let model = rounds[round_from];
+    let model = rounds[round_begin];
     let points = models[model];
-    let prior_from = models[model + 1u];
+    let prior_begin = models[model + 1u];
     let tail = bitcast<f32>(models[model + 2u]);
     if lane.index < n {
         let replica = model + HEADER + REPLICA * lane.index;
-        let code = code_at(round_from, lane.index);
+        let code = code_at(round_begin, lane.index);
         row_start[lane.index] = row_of(replica, code);
         factors[lane.index] = sides(replica, code);
         faulty[lane.index] = 0.0;
     }
     workgroupBarrier();
     for (var tile = 0u; tile < points; tile += WG) {
-        columns(lane, tile, points, prior_from);
+        columns(lane, tile, points, prior_begin);
         gather(lane);
     }
     let told = report(lane, points, tail);
@@ -44,8 +41,8 @@ fn main(lane: Lane) {
         }
         return;
     }
-    let certain = choose(lane, model, round_from, n - params.faults, 2e-9 * told.total);
-    let evidence = evidence_of_chosen(lane, points, prior_from);
+    let certain = choose(lane, model, round_begin, n - params.faults, 2e-9 * told.total);
+    let evidence = evidence_of_chosen(lane, points, prior_begin);
     write_chosen(lane, out);
     if lane.index == 0u {
         let flags = sound | select(0u, QUORUM_CERTAIN, certain)
@@ -55,12 +52,12 @@ fn main(lane: Lane) {
 }
 
 // The recurrences of this invocation's grid point of the tile. Leaves in `scratch` what each replica adds to being faulty.
-fn columns(lane: Lane, tile: u32, points: u32, prior_from: u32) {
+fn columns(lane: Lane, tile: u32, points: u32, prior_begin: u32) {
     let n = params.replicas;
     let x = tile + lane.index;
     var mass = 0.0;
     if x < points {
-        mass = prior(prior_from, x);
+        mass = prior(prior_begin, x);
     }
     let at = min(x, points - 1u);
     var e = vec4<f32>(1.0, 0.0, 0.0, 0.0);
@@ -116,10 +113,10 @@ fn gather(lane: Lane) {
     workgroupBarrier();
 }
 
-fn evidence_of_chosen(lane: Lane, points: u32, prior_from: u32) -> f32 {
+fn evidence_of_chosen(lane: Lane, points: u32, prior_begin: u32) -> f32 {
     var sum = 0.0;
     for (var x = lane.index; x < points; x += WG) {
-        var product = prior(prior_from, x);
+        var product = prior(prior_begin, x);
         for (var i = 0u; i < params.replicas; i += 1u) {
             let factor = factors[i];
             product *= select(factor.y, cell(i, x) * factor.x, chosen[i] == 1u);

@@ -69,31 +69,28 @@ fn out_factor(r: f32) -> f32 {
 
 @compute @workgroup_size(WG)
 fn main(lane: Lane) {
-    let round = round_of(lane);
-    if round >= params.rounds {
-        return;
-    }
+    let round = lane.group.x;
     let n = params.replicas;
-    let round_from = round * params.in_words;
+    let round_begin = round * params.in_words;
     let out = round * params.out_words;
-    let model = rounds[round_from];
+    let model = rounds[round_begin];
     let points = models[model];
-    let prior_from = models[model + 1u];
+    let prior_begin = models[model + 1u];
     let tail = bitcast<f32>(models[model + 2u]);
     if lane.index < n {
         let replica = model + HEADER + REPLICA * lane.index;
-        let code = code_at(round_from, lane.index);
+        let code = code_at(round_begin, lane.index);
         row_start[lane.index] = row_of(replica, code);
         let factor = sides(replica, code);
         ratios[lane.index] = factor.x / factor.y;
         faulty[lane.index] = 0.0;
     }
     workgroupBarrier();
-    let trusted = weigh(lane, points, prior_from);
+    let trusted = weigh(lane, points, prior_begin);
     let top = common_scale(lane, points);
     for (var begin = 0u; begin < points; begin += POINTS) {
         if matters(begin, points) {
-            shares(lane, begin, points, prior_from, top);
+            shares(lane, begin, points, prior_begin, top);
         }
     }
     let told = report(lane, points, tail);
@@ -105,8 +102,8 @@ fn main(lane: Lane) {
         }
         return;
     }
-    let certain = choose(lane, model, round_from, n - params.faults, 2e-9 * told.total);
-    let evidence = evidence_of_chosen(lane, points, prior_from);
+    let certain = choose(lane, model, round_begin, n - params.faults, 2e-9 * told.total);
+    let evidence = evidence_of_chosen(lane, points, prior_begin);
     write_chosen(lane, out);
     if lane.index == 0u {
         let flags = sound | select(0u, QUORUM_CERTAIN, certain)
@@ -134,7 +131,7 @@ fn forward(lane: Lane, at: Cell, e: f32, i: u32, slot: u32) -> f32 {
 }
 
 // The weight of every grid point, mantissa and exponent apart; gives the logarithm of the most that may have been lost.
-fn weigh(lane: Lane, points: u32, prior_from: u32) -> f32 {
+fn weigh(lane: Lane, points: u32, prior_begin: u32) -> f32 {
     var lost = -1e9;
     for (var begin = 0u; begin < points; begin += POINTS) {
         let at = cell_of(lane, begin, points);
@@ -153,7 +150,7 @@ fn weigh(lane: Lane, points: u32, prior_from: u32) -> f32 {
                 sum += scratch[lane.index + b];
             }
             sum /= f32(params.faults + 1u);
-            let mass = cells[prior_from + at.x];
+            let mass = cells[prior_begin + at.x];
             let held = max(mass, 0.0);
             let weight = times(normal(Wide(scale.m * sum, scale.e)), held);
             weights[at.x] = weight.m;
@@ -194,7 +191,7 @@ fn matters(begin: u32, points: u32) -> bool {
 }
 
 // Adds to `faulty` what each replica adds at this group's points.
-fn shares(lane: Lane, begin: u32, points: u32, prior_from: u32, top: i32) {
+fn shares(lane: Lane, begin: u32, points: u32, prior_begin: u32, top: i32) {
     let n = params.replicas;
     let at = cell_of(lane, begin, points);
     var e = select(0.0, 1.0, at.j == 0u);
@@ -208,7 +205,7 @@ fn shares(lane: Lane, begin: u32, points: u32, prior_from: u32, top: i32) {
     }
     var mass = 0.0;
     if at.inside {
-        scale = times(scale, prior(prior_from, at.x));
+        scale = times(scale, prior(prior_begin, at.x));
         mass = scale.m * power(scale.e);
     }
     var after = select(0.0, 1.0 / f32(params.faults + 1u), at.j <= params.faults);
@@ -279,13 +276,13 @@ fn gather(lane: Lane, first: u32) {
 }
 
 // Base-2 logarithm of the chosen quorum's evidence over the product of all u.
-fn evidence_of_chosen(lane: Lane, points: u32, prior_from: u32) -> f32 {
+fn evidence_of_chosen(lane: Lane, points: u32, prior_begin: u32) -> f32 {
     var top = -1e6;
     for (var turn = 0u; turn < 2u; turn += 1u) {
         var sum = 0.0;
         var most = -1e6;
         for (var x = lane.index; x < points; x += WG) {
-            var product = normal(Wide(prior(prior_from, x), 0));
+            var product = normal(Wide(prior(prior_begin, x), 0));
             for (var i = 0u; i < params.replicas; i += 1u) {
                 if chosen[i] == 1u {
                     product = times(product, ratio(i, x));

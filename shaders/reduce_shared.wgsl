@@ -3,7 +3,6 @@
 struct Lane {
     @builtin(local_invocation_index) index: u32,
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
 }
 
 fn reduce_add(lane: Lane, value: vec2<f32>) -> vec2<f32> {

@@ -3,7 +3,6 @@
 struct Lane {
     @builtin(local_invocation_index) index: u32,
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(subgroup_invocation_id) place: u32,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(num_subgroups) subgroups: u32,

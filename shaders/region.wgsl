@@ -20,29 +20,26 @@ struct Peak {
 
 @compute @workgroup_size(WG)
 fn main(lane: Lane) {
-    let round = round_of(lane);
-    if round >= params.rounds {
-        return;
-    }
+    let round = lane.group.x;
     let n = params.replicas;
-    let round_from = round * params.in_words;
+    let round_begin = round * params.in_words;
     let out = round * params.out_words;
-    let model = rounds[round_from];
+    let model = rounds[round_begin];
     let points = models[model];
-    let prior_from = models[model + 1u];
+    let prior_begin = models[model + 1u];
     if lane.index < n {
         let replica = model + HEADER + REPLICA * lane.index;
-        row_start[lane.index] = row_of(replica, code_at(round_from, lane.index));
+        row_start[lane.index] = row_of(replica, code_at(round_begin, lane.index));
     }
     workgroupBarrier();
     if points <= TILE {
-        load(lane, model, 0u, points, prior_from);
+        load(lane, model, 0u, points, prior_begin);
     }
     var hull = vec2<f32>(-1e9, -1.0);
     for (var begin = 0u; begin < params.quorums; begin += WG) {
         let q = begin + lane.index;
-        let quorum = quorums[params.quorum_from + min(q, params.quorums - 1u)];
-        let peak = peak_of(lane, model, quorum, points, prior_from);
+        let quorum = quorums[params.quorum_begin + min(q, params.quorums - 1u)];
+        let peak = peak_of(lane, model, quorum, points, prior_begin);
         if peak >= 0.0 {
             hull = max(hull, vec2<f32>(-peak, peak));
         }

@@ -21,60 +21,39 @@ struct Scores {
 
 @compute @workgroup_size(WG)
 fn main(lane: Lane) {
-    let round = round_of(lane);
-    if round >= params.rounds {
-        return;
-    }
+    let round = lane.group.x;
     let n = params.replicas;
-    let round_from = round * params.in_words;
+    let round_begin = round * params.in_words;
     let out = round * params.out_words;
-    let model = rounds[round_from];
+    let model = rounds[round_begin];
     let points = models[model];
-    let prior_from = models[model + 1u];
+    let prior_begin = models[model + 1u];
     let tail = bitcast<f32>(models[model + 2u]);
     if lane.index < n {
         let replica = model + HEADER + REPLICA * lane.index;
-        let code = code_at(round_from, lane.index);
+        let code = code_at(round_begin, lane.index);
         row_start[lane.index] = row_of(replica, code);
         factors[lane.index] = sides(replica, code);
-        twins[lane.index] = twin_before(model, round_from, lane.index);
+        twins[lane.index] = twin_before(model, round_begin, lane.index);
     }
     workgroupBarrier();
     if points <= TILE {
-        load(lane, 0u, points, prior_from);
+        load(lane, 0u, points, prior_begin);
     }
-    var best = -1.0;
-    var second = -1.0;
-    var winner = 0u;
-    var faint = 0.0;
+    var nearest = Nearest(vec3<f32>(-1.0), vec2<u32>(0u));
     for (var begin = 0u; begin < params.quorums; begin += WG) {
         let q = begin + lane.index;
-        let quorum = quorums[params.quorum_from + min(q, params.quorums - 1u)];
-        let scores = scores_of(lane, quorum, points, prior_from);
-        var criterion = -1.0;
+        let quorum = quorums[params.quorum_begin + min(q, params.quorums - 1u)];
+        let scores = scores_of(lane, quorum, points, prior_begin);
         let factor = factor_of(quorum);
         if q < params.quorums && factor >= 0.0 {
-            criterion = criterion_of(scores, factor);
-        }
-        if criterion > best {
-            second = best;
-            best = criterion;
-            winner = q;
-            faint = select(0.0, 1.0, scores.sum < FAINT);
-        } else {
-            second = max(second, criterion);
+            nearest = joined(nearest, criterion_of(scores, factor), q);
         }
     }
-    let top = reduce_max(lane, vec2<f32>(best, 0.0)).x;
-    // Of equal ones the first.
-    let found = reduce_max(lane, vec2<f32>(select(-1e9, -f32(winner), best == top), 0.0)).x;
-    let mine = best == top && -f32(winner) == found;
-    let rival = select(best, second, mine);
-    let near = rival >= top * (1.0 - BAND);
-    let doubts = reduce_max(lane, vec2<f32>(select(0.0, 1.0, near), select(0.0, faint, mine)));
-    let quorum = quorums[params.quorum_from + u32(-found)];
+    let found = gather(lane, nearest);
+    let quorum = quorums[params.quorum_begin + found.first];
     for (var x = lane.index; x < points; x += WG) {
-        var product = prior(prior_from, x);
+        var product = prior(prior_begin, x);
         for (var left = quorum; left != 0u; left &= left - 1u) {
             product *= cell(firstTrailingBit(left), x);
         }
@@ -83,37 +62,81 @@ fn main(lane: Lane) {
     workgroupBarrier();
     let told = report(lane, points, tail);
     if lane.index == 0u {
-        var flags = decisions[out + 1u] >> 16u;
-        if doubts.y != 0.0 || top < LEAST || told.best < FAINT {
+        var flags = (decisions[out + 1u] >> 16u) | EVIDENCE_SOUND;
+        if found.top < LEAST || told.best < FAINT {
             flags &= ~SOUND;
         }
-        flags |= select(QUORUM_CERTAIN, 0u, doubts.x != 0.0) | EVIDENCE_SOUND;
+        flags |= select(0u, QUORUM_CERTAIN, found.count == 1u);
+        flags |= select(0u, ONE_RIVAL, found.count == 2u && found.last <= 0xffffu);
         write_report(out, told, flags, log2(told.total) + log2(factor_of(quorum)));
+        decisions[out + 3u] |= found.last << 16u;
         decisions[out + FIELDS] = quorum;
     }
 }
 
-fn twin_before(model: u32, round_from: u32, i: u32) -> u32 {
-    let code = code_at(round_from, i);
+// The three largest criteria that an invocation has seen, and the quorums of the first two.
+struct Nearest {
+    criteria: vec3<f32>,
+    quorums: vec2<u32>,
+}
+
+fn joined(nearest: Nearest, criterion: f32, q: u32) -> Nearest {
+    let c = nearest.criteria;
+    if criterion > c.x {
+        return Nearest(vec3<f32>(criterion, c.xy), vec2<u32>(q, nearest.quorums.x));
+    }
+    if criterion > c.y {
+        return Nearest(vec3<f32>(c.x, criterion, c.y), vec2<u32>(nearest.quorums.x, q));
+    }
+    return Nearest(vec3<f32>(c.xy, max(c.z, criterion)), nearest.quorums);
+}
+
+// The quorums within BAND of the largest criterion: the first and the last of them, and how many (3 or more: too many).
+struct Found {
+    top: f32,
+    first: u32,
+    last: u32,
+    count: u32,
+}
+
+fn gather(lane: Lane, nearest: Nearest) -> Found {
+    let top = reduce_max(lane, vec2<f32>(nearest.criteria.x, 0.0)).x;
+    let near = nearest.criteria >= vec3<f32>(top * (1.0 - BAND));
+    let q = vec2<f32>(nearest.quorums);
+    var ends = vec2<f32>(-1e9, -1e9);
+    if near.x {
+        ends = vec2<f32>(-q.x, q.x);
+    }
+    if near.y {
+        ends = max(ends, vec2<f32>(-q.y, q.y));
+    }
+    ends = reduce_max(lane, ends);
+    let mine = select(0.0, 1.0, near.x) + select(0.0, 1.0, near.y) + select(0.0, 1.0, near.z);
+    let count = reduce_add(lane, vec2<f32>(mine, 0.0)).x;
+    return Found(top, u32(-ends.x), u32(ends.y), u32(count));
+}
+
+fn twin_before(model: u32, round_begin: u32, i: u32) -> u32 {
+    let code = code_at(round_begin, i);
     let table = models[model + HEADER + REPLICA * i + 2u];
     for (var j = i; j > 0u; j -= 1u) {
         let same_table = models[model + HEADER + REPLICA * (j - 1u) + 2u] == table;
-        if same_table && code_at(round_from, j - 1u) == code {
+        if same_table && code_at(round_begin, j - 1u) == code {
             return 1u << (j - 1u);
         }
     }
     return 0u;
 }
 
-fn load(lane: Lane, tile: u32, points: u32, prior_from: u32) {
+fn load(lane: Lane, tile: u32, points: u32, prior_begin: u32) {
     for (var k = lane.index; k < (params.replicas + 1u) * VECTORS; k += WG) {
         let i = k / VECTORS;
         let v = k % VECTORS;
         let x = tile + v * 4u;
         if i == params.replicas {
             masses[v] = vec4<f32>(
-                mass_at(prior_from, x, points), mass_at(prior_from, x + 1u, points),
-                mass_at(prior_from, x + 2u, points), mass_at(prior_from, x + 3u, points),
+                mass_at(prior_begin, x, points), mass_at(prior_begin, x + 1u, points),
+                mass_at(prior_begin, x + 2u, points), mass_at(prior_begin, x + 3u, points),
             );
         } else {
             let last = points - 1u;
@@ -126,20 +149,20 @@ fn load(lane: Lane, tile: u32, points: u32, prior_from: u32) {
     workgroupBarrier();
 }
 
-fn mass_at(prior_from: u32, x: u32, points: u32) -> f32 {
+fn mass_at(prior_begin: u32, x: u32, points: u32) -> f32 {
     if x < points {
-        return prior(prior_from, x);
+        return prior(prior_begin, x);
     }
     return 0.0;
 }
 
-fn scores_of(lane: Lane, quorum: u32, points: u32, prior_from: u32) -> Scores {
+fn scores_of(lane: Lane, quorum: u32, points: u32, prior_begin: u32) -> Scores {
     var sums = vec4<f32>(0.0);
     var tops = vec4<f32>(0.0);
     for (var tile = 0u; tile < points; tile += TILE) {
         if points > TILE {
             workgroupBarrier();
-            load(lane, tile, points, prior_from);
+            load(lane, tile, points, prior_begin);
         }
         for (var v = 0u; v < VECTORS; v += 4u) {
             var a = masses[v];

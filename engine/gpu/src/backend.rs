@@ -4,6 +4,7 @@ use crate::adapters::{AdapterChoice, AdapterSummary};
 use crate::counters::{Counters, Reason};
 use crate::device::Device;
 use crate::error::GpuError;
+use crate::kernels::Variant;
 use crate::machine::{Machine, Place};
 use centauri_engine::{Backend, BackendError, Batch, Decisions, Entry, Fleet};
 use std::fmt;
@@ -192,6 +193,18 @@ impl GpuBackend {
         }
     }
 
+    /// Builds the pipeline of `variant` now and not with the first round that needs it: drivers take from milliseconds to
+    /// seconds for each.
+    ///
+    /// # Errors
+    /// A device that fails, or is not there.
+    pub fn build(&mut self, variant: Variant) -> Result<(), GpuError> {
+        match &mut self.state {
+            State::Open(machine) => machine.device.pipeline(variant).map(|_| ()),
+            State::Resting { error, .. } => Err(error.clone()),
+        }
+    }
+
     /// Takes the device away, as a driver's reset would. For tests.
     #[doc(hidden)]
     pub fn destroy_device(&self) {
@@ -284,10 +297,9 @@ impl GpuBackend {
         let State::Open(machine) = &mut self.state else { return };
         for (entry, place) in batch.iter().zip(&mut self.places) {
             let Place::Words { begin, shape } = *place else { continue };
-            let certain = fleet
-                .model(entry.model)
-                .ok_or(Reason::Range)
-                .and_then(|model| machine.record(begin, shape).certify(model, &entry));
+            let (mut record, quorums) = machine.record(begin, shape);
+            let model = fleet.model(entry.model).ok_or(Reason::Range);
+            let certain = model.and_then(|model| record.certify(model, &entry, quorums));
             match certain {
                 Ok(settled) => {
                     self.counters.on_device += 1;
@@ -313,7 +325,7 @@ impl GpuBackend {
                 }
                 (Place::Words { begin, shape }, State::Open(machine)) => {
                     if let Some(loaded) = machine.loaded(entry.model) {
-                        let record = machine.record(begin, shape);
+                        let (record, _) = machine.record(begin, shape);
                         record.honest(&mut self.honest);
                         decisions.push(record.decision(&loaded, &entry), &self.honest, &[]);
                     }

@@ -56,7 +56,7 @@ impl Reason {
 pub struct Counters {
     /// Rounds decided on the device.
     pub on_device: u64,
-    /// Of these, rounds whose value was settled in float64 among the points within float32's error.
+    /// Of these, rounds whose value or quorum was settled in float64 among the few within float32's error.
     pub settled: u64,
     /// Rounds decided by the fallback, by [`Reason`].
     fallback: [u64; Reason::ALL.len()],
@@ -64,6 +64,8 @@ pub struct Counters {
     pub bytes_up: u64,
     /// See `bytes_up`.
     pub bytes_down: u64,
+    /// Bytes of tables and headers of models that went to the device.
+    pub table_bytes: u64,
     /// Submissions to the device.
     pub submissions: u64,
 }

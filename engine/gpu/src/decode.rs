@@ -2,6 +2,7 @@
 
 use crate::counters::Reason;
 use crate::plan::{FIELDS, Shape};
+use crate::quorums::Quorums;
 use crate::settle;
 use crate::tables::Loaded;
 use centauri_engine::{CompiledModel, Decision, Entry, Quorum, Region, Status};
@@ -10,6 +11,7 @@ use std::f64::consts::LN_2;
 const SOUND: u32 = 1;
 const QUORUM_CERTAIN: u32 = 2;
 const EVIDENCE_SOUND: u32 = 4;
+const ONE_RIVAL: u32 = 8;
 
 /// The words of one decision.
 pub(crate) struct Record<'a> {
@@ -36,13 +38,26 @@ impl Record<'_> {
         (0..self.shape.replicas).filter(set).collect()
     }
 
-    /// Settles the value; says whether it took float64, or why the fallback has to decide.
-    pub(crate) fn certify(&mut self, model: &CompiledModel, entry: &Entry<'_>) -> Result<bool, Reason> {
+    /// Whether the quorum that was told is chosen before the one that float32 cannot tell from it.
+    fn stands_against_its_rival(&self, model: &CompiledModel, entry: &Entry<'_>, quorums: &Quorums) -> bool {
+        let rival = quorums.quorum(self.shape.replicas, self.shape.faults, self.high_half(3));
+        let objective = entry.objective.unwrap_or(model.objective());
+        rival.and_then(|rival| settle::stands(model, entry, objective, self.quorum(), rival)).unwrap_or(false)
+    }
+
+    /// Settles value and quorum; says whether it took float64, or why the fallback has to decide.
+    pub(crate) fn certify(
+        &mut self,
+        model: &CompiledModel,
+        entry: &Entry<'_>,
+        quorums: &Quorums,
+    ) -> Result<bool, Reason> {
         let flags = self.words[1] >> 16;
         if flags & SOUND == 0 || flags & EVIDENCE_SOUND == 0 {
             return Err(Reason::Unsound);
         }
-        if flags & QUORUM_CERTAIN == 0 {
+        let rival = flags & ONE_RIVAL != 0;
+        if flags & QUORUM_CERTAIN == 0 && !(rival && self.stands_against_its_rival(model, entry, quorums)) {
             return Err(Reason::Uncertain);
         }
         let (first, last) = (self.low_half(0), self.low_half(3));
@@ -50,7 +65,7 @@ impl Record<'_> {
             return Err(Reason::Unsound);
         }
         if first == last {
-            return Ok(false);
+            return Ok(rival);
         }
         let quorum = (self.shape.objective != 0).then(|| self.quorum());
         let value = settle::first(model, entry, quorum, first..=last).ok_or(Reason::Unsound)?;

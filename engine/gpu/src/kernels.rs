@@ -43,6 +43,11 @@ pub struct Variant {
     pub extra: u32,
 }
 
+/// How many times along the replicas the recurrence is kept: less where the weights need the room.
+fn marks(points: u32) -> u32 {
+    if points <= 64 { 4 } else { 2 }
+}
+
 fn points_class(points: usize) -> u32 {
     [64, 256, 1024].into_iter().find(|&class| points <= class as usize).unwrap_or(POINTS_MAX as u32)
 }
@@ -89,7 +94,7 @@ impl Variant {
             Kernel::MarginalMany => {
                 let groups = points.div_ceil(workgroup / extra);
                 // The recurrence twice forwards, once more from the marks, within blocks and backwards.
-                let marks = n.div_ceil(8) * u64::from(self.replicas / 8);
+                let marks = n.div_ceil(8) * u64::from(self.replicas / marks(self.points) / 2);
                 groups * (4 * n + marks + 3 * n.div_ceil(8) * 10 + f + workgroup / extra) + tail
             }
             Kernel::Search | Kernel::Region => {
@@ -126,7 +131,7 @@ impl Variant {
         let (scratch, own) = match self.kernel {
             Kernel::MarginalFew => (replicas * (workgroup + 1), String::new()),
             Kernel::MarginalMany => {
-                let spacing = replicas / 4;
+                let spacing = replicas / marks(points);
                 (9 * workgroup, format!("const J: u32 = {extra}u;\nconst SPACING: u32 = {spacing}u;\n"))
             }
             Kernel::Search | Kernel::Region => (0, format!("const TILE: u32 = {extra}u;\n")),

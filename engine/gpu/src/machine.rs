@@ -12,7 +12,7 @@ use centauri_engine::{Batch, Entry, Fleet, ModelId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Most rounds of a submission.
+/// Most rounds of a submission: fewer than the 65,535 workgroups of a dimension, enough to fill a large card.
 const ROUNDS_MAX: usize = 1 << 15;
 
 /// What has become of a round.
@@ -77,6 +77,7 @@ impl Machine {
             group.words.clear();
             group.members.clear();
         }
+        let table_bytes = self.tables.bytes;
         for (index, entry) in (0u32..).zip(batch.iter()) {
             let place = match self.add(fleet, index, &entry)? {
                 Ok(shape) => {
@@ -89,6 +90,7 @@ impl Machine {
             };
             places.push(place);
         }
+        counters.table_bytes += self.tables.bytes - table_bytes;
         let waiting: Vec<Shape> =
             self.groups.iter().filter(|(_, group)| !group.members.is_empty()).map(|(&s, _)| s).collect();
         waiting.into_iter().try_for_each(|shape| self.flush(shape, places, counters))
@@ -178,10 +180,10 @@ impl Machine {
         Ok(true)
     }
 
-    /// The words of a round that came back.
-    pub(crate) fn record(&mut self, begin: usize, shape: usize) -> Record<'_> {
+    /// The words of a round that came back, and the quorums that they speak of.
+    pub(crate) fn record(&mut self, begin: usize, shape: usize) -> (Record<'_>, &Quorums) {
         let shape = self.shapes[shape];
-        Record { shape, words: &mut self.words[begin..begin + shape.out_words()] }
+        (Record { shape, words: &mut self.words[begin..begin + shape.out_words()] }, &self.quorums)
     }
 
     /// A model of this batch.

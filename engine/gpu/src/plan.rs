@@ -82,7 +82,7 @@ impl Shape {
             if b > self.faults {
                 return 0.0;
             }
-            (1.0 / ((self.faults + 1) as f64 * crate::quorums::count(self.replicas, b) as f64)) as f32
+            (1.0 / ((self.faults + 1) as f64 * count(self.replicas, b) as f64)) as f32
         })
     }
 }

@@ -3,6 +3,7 @@
 use crate::arena::Arena;
 use crate::device::Device;
 use crate::error::GpuError;
+use centauri_engine::Quorum;
 use centauri_engine::limits::QUORUMS_MAX;
 use std::collections::BTreeMap;
 
@@ -10,8 +11,8 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub(crate) struct Quorums {
     pub(crate) arena: Arena,
-    /// By number of replicas and faults: where the list begins and how long it is.
-    lists: BTreeMap<(usize, usize), (u32, u32)>,
+    /// By number of replicas and faults: where the list begins, and the list.
+    lists: BTreeMap<(usize, usize), (u32, Vec<u32>)>,
 }
 
 impl Quorums {
@@ -26,15 +27,21 @@ impl Quorums {
         n: usize,
         f: usize,
     ) -> Result<Option<(u32, u32)>, GpuError> {
-        if let Some(&list) = self.lists.get(&(n, f)) {
-            return Ok(Some(list));
+        if let Some((begin, quorums)) = self.lists.get(&(n, f)) {
+            return Ok(Some((*begin, quorums.len() as u32)));
         }
         let quorums = lexicographic(n, n - f);
         let Some(begin) = self.arena.take(device, quorums.len() as u32)? else { return Ok(None) };
         self.arena.write(device, begin, &quorums);
-        let list = (begin, quorums.len() as u32);
-        self.lists.insert((n, f), list);
-        Ok(Some(list))
+        let length = quorums.len() as u32;
+        self.lists.insert((n, f), (begin, quorums));
+        Ok(Some((begin, length)))
+    }
+
+    /// Quorum `index` of a list that has been asked for.
+    pub(crate) fn quorum(&self, n: usize, f: usize, index: usize) -> Option<Quorum> {
+        let bits = *self.lists.get(&(n, f))?.1.get(index)?;
+        Some((0..n).filter(|i| bits >> i & 1 == 1).collect())
     }
 }
 

@@ -80,10 +80,9 @@ impl Ring {
         {
             let mut compute = encoder.begin_compute_pass(&Default::default());
             compute.set_bind_group(0, &bind_group, &[]);
-            let across = job.params.rounds.min(device.limits.max_compute_workgroups_per_dimension);
             for pipeline in job.pipelines {
                 compute.set_pipeline(pipeline);
-                compute.dispatch_workgroups(across, job.params.rounds.div_ceil(across), 1);
+                compute.dispatch_workgroups(job.params.rounds, 1, 1);
             }
         }
         let bytes = words as u64 * 4;

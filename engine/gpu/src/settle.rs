@@ -1,7 +1,7 @@
-//! The value among grid points whose weights float32 cannot tell apart, in float64.
+//! In float64: the value among grid points whose weights float32 cannot tell apart, and one quorum against another.
 
 use centauri_engine::limits::TIE;
-use centauri_engine::{CompiledModel, Entry, Quorum};
+use centauri_engine::{CompiledModel, Entry, Objective, Quorum};
 use std::ops::RangeInclusive;
 
 /// Below this a sum in plain float64 may have lost terms.
@@ -76,4 +76,43 @@ fn marginal(model: &CompiledModel, entry: &Entry<'_>, x: usize, sums: &mut [f64]
         total += sum / choices;
     }
     (total >= SAFE).then(|| ln_scale + total.ln())
+}
+
+/// Whether `quorum`, the earlier in lexicographic order, is chosen before `rival`; `None` where that is open.
+pub(crate) fn stands(
+    model: &CompiledModel,
+    entry: &Entry<'_>,
+    objective: Objective,
+    quorum: Quorum,
+    rival: Quorum,
+) -> Option<bool> {
+    let (first, second) = criteria(model, entry, objective, quorum)?;
+    let (rival_first, rival_second) = criteria(model, entry, objective, rival)?;
+    let apart = if (first - rival_first).abs() > TIE { first - rival_first } else { second - rival_second };
+    Some(apart >= -TIE)
+}
+
+/// The criterion of the objective and the one that breaks its ties; `None` where the quorum is impossible.
+fn criteria(
+    model: &CompiledModel,
+    entry: &Entry<'_>,
+    objective: Objective,
+    quorum: Quorum,
+) -> Option<(f64, f64)> {
+    let left_out = (0..model.replicas()).filter(|&i| !quorum.contains(i));
+    let ln_rest: f64 = left_out.map(|i| model.ln_faulty(entry.observations[i])).sum();
+    let points = model.support().points();
+    let scores = (0..points).map(|x| score(model, entry, quorum, x)).collect::<Option<Vec<f64>>>()?;
+    let top = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if top == f64::NEG_INFINITY {
+        return None;
+    }
+    let ln_sum = top + scores.iter().map(|ln| (ln - top).exp()).sum::<f64>().ln();
+    let (ln_evidence, ln_joint, ln_peak) = (ln_sum + ln_rest, top + ln_rest, top - ln_sum);
+    match objective {
+        Objective::Evidence => Some((ln_evidence, ln_peak)),
+        Objective::Joint => Some((ln_joint, ln_evidence)),
+        Objective::Posterior => Some((ln_peak, ln_evidence)),
+        _ => None,
+    }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Tables {
     recent: Vec<Option<(usize, Arc<Loaded>)>>,
     scratch: Vec<u32>,
     scratch_ln: Vec<u32>,
+    /// Bytes uploaded so far.
+    pub(crate) bytes: u64,
 }
 
 /// A model on the device.
@@ -104,6 +106,7 @@ impl Tables {
             recent: Vec::new(),
             scratch: Vec::new(),
             scratch_ln: Vec::new(),
+            bytes: 0,
         }
     }
 
@@ -189,6 +192,7 @@ impl Tables {
         self.cells.write(device, cells, &self.scratch);
         self.ln_cells.write(device, ln_cells, &self.scratch_ln);
         self.headers.write(device, header, &header_of(&loaded, cells, &starts));
+        self.bytes += u64::from(2 * words + header_words) * 4;
         loaded.place = Some(Place {
             cells: (cells, words),
             ln_cells: (ln_cells, words),

@@ -1,12 +1,14 @@
 //! Random models and rounds on the device against the scalar backend.
 
 mod common;
+mod random;
 
 use centauri_engine::*;
 use centauri_gpu::Reason;
-use common::{backend, batch, compare, stream};
+use common::{backend, compare};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use random::{batch, stream};
 
 fn fleet(rng: &mut ChaCha8Rng, models: usize, replicas: usize, points: usize) -> Fleet {
     let streams = (0..models).map(|i| stream(rng, &format!("s{i}"), replicas, points)).collect();

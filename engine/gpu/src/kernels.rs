@@ -84,6 +84,16 @@ impl Variant {
         Self { kernel: Kernel::Region, points: 1, ..Self::search(n, points) }
     }
 
+    /// Whether the weights of so many points fit into workgroup memory beside what else the kernel keeps there.
+    pub(crate) fn fits(&self) -> bool {
+        let most = match (self.kernel, self.replicas) {
+            (Kernel::MarginalMany, 128) => 256,
+            (Kernel::MarginalMany, _) => 1_024,
+            _ => POINTS_MAX as u32,
+        };
+        self.points <= most
+    }
+
     /// Turns of all loops that one invocation may take for a round, at most.
     pub(crate) fn turns(&self, n: usize, f: usize, points: usize, quorums: u64) -> u64 {
         let [n, f, points] = [n, f, points].map(|size| size as u64);
@@ -120,6 +130,7 @@ impl Variant {
                 all.extend([Self::search(n, points), Self::region(n, points)]);
             }
         }
+        all.retain(Self::fits);
         all.sort();
         all.dedup();
         all

@@ -42,7 +42,7 @@ impl Shape {
         let shape =
             Self { replicas: n, faults: f, objective, region, marginal: Variant::marginal(n, f, points) };
         let quorums = count(n, f);
-        if shape.variants().any(|variant| variant.turns(n, f, points, quorums) > TURNS_MAX) {
+        if !shape.variants().all(|v| v.fits() && v.turns(n, f, points, quorums) <= TURNS_MAX) {
             return Err(Reason::Large);
         }
         Ok(shape)

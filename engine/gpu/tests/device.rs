@@ -114,7 +114,7 @@ fn few_rounds_of_common_shapes_need_the_fallback() {
         ("A", 7, 2, Objective::Evidence, 4_000, 0.05),
         ("B", 7, 2, Objective::Marginal, 4_000, 0.06),
         ("C", 16, 5, Objective::Evidence, 200, 0.2),
-        ("D", 64, 21, Objective::Marginal, 100, 0.02),
+        ("D", 64, 21, Objective::Marginal, 100, 0.08),
     ];
     for (name, n, f, objective, count, most) in shapes {
         let Some(mut gpu) = backend(true) else { return };

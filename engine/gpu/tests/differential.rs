@@ -47,7 +47,7 @@ fn small_sets_decide_like_the_scalar_backend() {
 
 #[test]
 fn middling_sets_decide_like_the_scalar_backend() {
-    run(2, 40, 16, 100, 600);
+    run(2, 40, 16, 100, 300);
 }
 
 #[test]
@@ -57,5 +57,5 @@ fn large_supports_decide_like_the_scalar_backend() {
 
 #[test]
 fn large_sets_decide_like_the_scalar_backend() {
-    run(4, 20, 90, 30, 200);
+    run(4, 20, 90, 30, 150);
 }

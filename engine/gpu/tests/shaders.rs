@@ -17,6 +17,15 @@ fn naga_validates_every_variant_of_every_kernel() {
                 naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
             validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
             validator.subgroup_operations(naga::valid::SubgroupOperationSet::all());
+            let mut layouter = naga::proc::Layouter::default();
+            layouter.update(module.to_ctx()).expect("sizes of types");
+            let workgroup =
+                module.global_variables.iter().filter(|(_, v)| v.space == naga::AddressSpace::WorkGroup);
+            let bytes: u32 = workgroup.map(|(_, v)| layouter[v.ty].size.next_multiple_of(16)).sum();
+            assert!(
+                bytes <= 16_384,
+                "{variant:?}: {bytes} bytes of workgroup memory, WebGPU guarantees 16,384"
+            );
             if let Err(error) = validator.validate(&module) {
                 panic!("{variant:?}, subgroups {subgroups}: {}", error.emit_to_string(&text));
             }

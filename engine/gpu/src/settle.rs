@@ -32,11 +32,11 @@ pub(crate) fn first(
 /// `L_i(x)` of the replica at `position`.
 fn likelihood(model: &CompiledModel, entry: &Entry<'_>, position: usize, x: usize) -> Option<f64> {
     use centauri_engine::Observation;
-    let table = model.table_of(position);
+    let table = model.table_index(position);
     match entry.observations[position] {
         Observation::Missing => Some(model.ln_missing(table)),
         Observation::Bin(bin) => {
-            let rows = model.rows(table);
+            let rows = model.table_rows(table);
             rows.cells().get(rows.start(bin, model.support().points())? + x).copied()
         }
         Observation::Equivocated => None,

@@ -77,7 +77,7 @@ impl Loaded {
             return (observation == Observation::Missing).then_some(CODE_MISSING);
         };
         let points = self.model.support().points();
-        let rows = self.model.rows(self.model.table_of(position));
+        let rows = self.model.table_rows(self.model.table_index(position));
         let start = rows.start(bin, points)?;
         let code = if matches!(rows, Rows::Each { .. }) { start / points } else { start };
         u16::try_from(code).ok().filter(|&code| code != CODE_MISSING)
@@ -88,7 +88,7 @@ impl Loaded {
         let mut sums = (0.0, 0.0);
         for (position, &observation) in observations.iter().enumerate() {
             let side =
-                self.sides[self.model.table_of(position)][usize::from(observation == Observation::Missing)];
+                self.sides[self.model.table_index(position)][usize::from(observation == Observation::Missing)];
             sums.0 += side.ln_faulty;
             sums.1 += side.ln_ratio().max(0.0);
         }
@@ -166,7 +166,7 @@ impl Tables {
     }
 
     fn upload(&mut self, device: &Device, model: &Arc<CompiledModel>) -> Result<Loaded, GpuError> {
-        let sides: Vec<[Side; 2]> = (0..model.tables()).map(|table| sides(model, table)).collect();
+        let sides: Vec<[Side; 2]> = (0..model.table_count()).map(|table| sides(model, table)).collect();
         let ln_prior_top = model.ln_prior().iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let mut loaded = Loaded { model: model.clone(), place: None, sides, ln_prior_top };
         let fits = |side: &Side| side.ln_top == f64::NEG_INFINITY || side.ln_ratio().abs() <= LN_RATIO_MAX;
@@ -214,10 +214,10 @@ impl Tables {
             ln_cells.push(log2(ln - top).to_bits());
         }
         let mut starts = Vec::new();
-        for table in 0..loaded.model.tables() {
+        for table in 0..loaded.model.table_count() {
             starts.push(cells.len() as u32);
             let top = loaded.sides[table][0].ln_top;
-            for &ln in loaded.model.rows(table).cells() {
+            for &ln in loaded.model.table_rows(table).cells() {
                 let share = (ln - top).exp();
                 let held = if share < f64::from(f32::MIN_POSITIVE) { 0.0 } else { share as f32 };
                 cells.push(held.to_bits());
@@ -234,7 +234,7 @@ fn log2(ln: f64) -> f32 {
 }
 
 fn sides(model: &CompiledModel, table: usize) -> [Side; 2] {
-    let rows = model.rows(table);
+    let rows = model.table_rows(table);
     let ln_top = rows.cells().iter().copied().fold(f64::NEG_INFINITY, f64::max);
     [
         Side { ln_faulty: model.ln_faulty(Observation::Bin(0)), ln_top },
@@ -248,8 +248,8 @@ fn header_of(loaded: &Loaded, cells: u32, starts: &[u32]) -> Vec<u32> {
     let tail = (1.0 - model.credible()) / 2.0;
     let mut header = vec![points, cells, (tail as f32).to_bits(), 0];
     for position in 0..model.replicas() {
-        let table = model.table_of(position);
-        let stride = if matches!(model.rows(table), Rows::Each { .. }) { points } else { 1 };
+        let table = model.table_index(position);
+        let stride = if matches!(model.table_rows(table), Rows::Each { .. }) { points } else { 1 };
         header.extend([cells + starts[table], stride, table as u32]);
         for side in loaded.sides[table] {
             let ratio = side.ln_ratio();

@@ -8,6 +8,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("centauri-engine", &[]),
     ("centauri-files", &["centauri-engine"]),
     ("centauri-fit", &["centauri-engine"]),
+    ("centauri-gpu", &["centauri-engine"]),
     ("centauri-wire", &[]),
     ("centauri-uring", &[]),
     ("centauri-roles", &["centauri-engine", "centauri-wire"]),

@@ -6,8 +6,8 @@ const VECTORS: u32 = TILE / 4u;
 const STRIDE: u32 = VECTORS + 1u;
 // Stands for −∞; sums of 33 of them stay finite.
 const IMPOSSIBLE: f32 = -1e30;
-// Points within this (1.7e-4 in natural logarithms) of the maximum count as it; the first is taken.
-const NEAR: f32 = 0.000244140625; // 2^-12
+// Points within this (4e-5 in natural logarithms) of the maximum count as it; the first is taken.
+const NEAR: f32 = 0.00006103515625; // 2^-14
 
 var<workgroup> rows: array<vec4<f32>, N * STRIDE>;
 var<workgroup> masses: array<vec4<f32>, VECTORS>;

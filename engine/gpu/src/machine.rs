@@ -70,6 +70,7 @@ impl Machine {
         counters: &mut Counters,
     ) -> Result<(), GpuError> {
         places.clear();
+        self.ring.abandon();
         self.sent.clear();
         self.shapes.clear();
         self.words.clear();
@@ -106,8 +107,8 @@ impl Machine {
         let Some(loaded) = self.tables.get(&self.device, fleet, entry.model)? else {
             return Ok(Err(Reason::Range));
         };
-        Ok(Shape::of(&loaded, entry).and_then(|shape| {
-            self.groups.entry(shape).or_default().push(&loaded, index, entry)?;
+        Ok(loaded.shapes.get(&loaded.model, entry).and_then(|shape| {
+            self.groups.entry(shape).or_default().push(loaded, index, entry)?;
             Ok(shape)
         }))
     }
@@ -188,6 +189,6 @@ impl Machine {
 
     /// A model of this batch.
     pub(crate) fn loaded(&self, id: ModelId) -> Option<Arc<Loaded>> {
-        self.tables.recent(id)
+        self.tables.recent(id).cloned()
     }
 }

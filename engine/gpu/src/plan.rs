@@ -1,10 +1,10 @@
 //! Rounds of one shape, on their way to the device together.
 
 use crate::counters::Reason;
-use crate::kernels::{FAULTS_MAX, Kernel, SEARCH_REPLICAS_MAX, TURNS_MAX, Variant};
+use crate::kernels::{FAULTS_MAX, Kernel, POINTS_MAX, REPLICAS_MAX, SEARCH_REPLICAS_MAX, TURNS_MAX, Variant};
 use crate::quorums::{count, countable};
 use crate::tables::Loaded;
-use centauri_engine::{Entry, Objective};
+use centauri_engine::{CompiledModel, Entry, Objective, Observation};
 
 /// Words of a decision before the quorum's bits (`common.wgsl`).
 pub(crate) const FIELDS: usize = 8;
@@ -21,23 +21,16 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// The shape of a round of `loaded`, or why the device cannot decide it.
-    pub(crate) fn of(loaded: &Loaded, entry: &Entry<'_>) -> Result<Self, Reason> {
-        if entry.wants_marginal || entry.ln_prior.is_some() {
-            return Err(Reason::Following);
-        }
-        let model = &loaded.model;
+    /// The shape of rounds of `model` by an objective, as the kernels number them, or why the device cannot decide them.
+    pub(crate) fn of(model: &CompiledModel, objective: u32, wants_region: bool) -> Result<Self, Reason> {
         let (n, f, points) = (model.replicas(), model.faults(), model.support().points());
-        let objective = number_of(entry.objective.unwrap_or(model.objective())).ok_or(Reason::Large)?;
         let countable = countable(n, f);
         // With more quorums than can be counted a decision has no region.
-        let region = entry.wants_region && countable;
+        let region = wants_region && countable;
         let searches = objective != 0 || region;
-        if f > FAULTS_MAX || (objective != 0 && !countable) || (searches && n > SEARCH_REPLICAS_MAX) {
+        let large = n > REPLICAS_MAX || f > FAULTS_MAX || points > POINTS_MAX;
+        if large || (objective != 0 && !countable) || (searches && n > SEARCH_REPLICAS_MAX) {
             return Err(Reason::Large);
-        }
-        if loaded.place.is_none() {
-            return Err(Reason::Range);
         }
         let shape =
             Self { replicas: n, faults: f, objective, region, marginal: Variant::marginal(n, f, points) };
@@ -87,9 +80,30 @@ impl Shape {
     }
 }
 
-fn number_of(objective: Objective) -> Option<u32> {
-    let known = [Objective::Marginal, Objective::Evidence, Objective::Joint, Objective::Posterior];
-    (0..).zip(known).find(|&(_, known)| known == objective).map(|(number, _)| number)
+/// The objectives that the kernels know, in their order.
+const OBJECTIVES: [Objective; 4] =
+    [Objective::Marginal, Objective::Evidence, Objective::Joint, Objective::Posterior];
+
+/// The shapes of a model's rounds: by objective, without and with a region.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shapes([[Result<Shape, Reason>; 2]; OBJECTIVES.len()]);
+
+impl Shapes {
+    pub(crate) fn of(model: &CompiledModel) -> Self {
+        Self(std::array::from_fn(|objective| {
+            [false, true].map(|region| Shape::of(model, objective as u32, region))
+        }))
+    }
+
+    /// The shape of the round, or why the device cannot decide it.
+    pub(crate) fn get(&self, model: &CompiledModel, entry: &Entry<'_>) -> Result<Shape, Reason> {
+        if entry.wants_marginal || entry.ln_prior.is_some() {
+            return Err(Reason::Following);
+        }
+        let objective = entry.objective.unwrap_or(model.objective());
+        let number = OBJECTIVES.iter().position(|&known| known == objective).ok_or(Reason::Large)?;
+        self.0[number][usize::from(entry.wants_region)]
+    }
 }
 
 /// Rounds that wait to be submitted together.
@@ -103,7 +117,6 @@ pub(crate) struct Group {
 impl Group {
     /// Adds the round; leaves everything as it was where the tables lack a row.
     pub(crate) fn push(&mut self, loaded: &Loaded, index: u32, entry: &Entry<'_>) -> Result<(), Reason> {
-        use centauri_engine::Observation;
         let place = loaded.place.ok_or(Reason::Range)?;
         let begin = self.words.len();
         self.words.push(place.header.0);

@@ -70,6 +70,11 @@ impl Ring {
         self.flights.len() >= self.depth
     }
 
+    /// Forgets what is in flight: an earlier batch was given up.
+    pub(crate) fn abandon(&mut self) {
+        self.flights.clear();
+    }
+
     pub(crate) fn submit(&mut self, device: &Device, job: &Job<'_>) -> Result<(), GpuError> {
         let words = job.params.rounds as usize * job.params.out_words as usize;
         let set = self.set(device, job.rounds.len(), words);

@@ -4,6 +4,7 @@ use crate::arena::Arena;
 use crate::device::Device;
 use crate::error::GpuError;
 use crate::kernels::{POINTS_MAX, REPLICAS_MAX};
+use crate::plan::Shapes;
 use centauri_engine::{CompiledModel, Fleet, ModelId, Observation, Rows};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -44,6 +45,7 @@ pub(crate) struct Loaded {
     pub(crate) place: Option<Place>,
     /// For each table of the model: of a value, and of a missing message.
     sides: Vec<[Side; 2]>,
+    pub(crate) shapes: Shapes,
     /// The largest log-prior; the device's is relative to it.
     pub(crate) ln_prior_top: f64,
 }
@@ -121,32 +123,31 @@ impl Tables {
         device: &Device,
         fleet: &Fleet,
         id: ModelId,
-    ) -> Result<Option<Arc<Loaded>>, GpuError> {
+    ) -> Result<Option<&Arc<Loaded>>, GpuError> {
         let Some(model) = fleet.shared_model(id) else { return Ok(None) };
         let (index, address) = (id.0 as usize, Arc::as_ptr(model) as usize);
-        if let Some(Some((known, loaded))) = self.recent.get(index)
-            && *known == address
-        {
-            return Ok(Some(loaded.clone()));
+        let known =
+            self.recent.get(index).and_then(Option::as_ref).is_some_and(|(known, _)| *known == address);
+        if !known {
+            self.recent.resize(fleet.models().max(index + 1), None);
+            self.recent[index] = None;
+            let loaded = match self.loaded.get(&address) {
+                Some(loaded) => loaded.clone(),
+                None => {
+                    self.forget_unused();
+                    let loaded = Arc::new(self.upload(device, model)?);
+                    self.loaded.insert(address, loaded.clone());
+                    loaded
+                }
+            };
+            self.recent[index] = Some((address, loaded));
         }
-        self.recent.resize(fleet.models().max(index + 1), None);
-        self.recent[index] = None;
-        let loaded = match self.loaded.get(&address) {
-            Some(loaded) => loaded.clone(),
-            None => {
-                self.forget_unused();
-                let loaded = Arc::new(self.upload(device, model)?);
-                self.loaded.insert(address, loaded.clone());
-                loaded
-            }
-        };
-        self.recent[index] = Some((address, loaded.clone()));
-        Ok(Some(loaded))
+        Ok(self.recent(id))
     }
 
     /// A model that [`Tables::get`] has just given.
-    pub(crate) fn recent(&self, id: ModelId) -> Option<Arc<Loaded>> {
-        self.recent.get(id.0 as usize)?.as_ref().map(|(_, loaded)| loaded.clone())
+    pub(crate) fn recent(&self, id: ModelId) -> Option<&Arc<Loaded>> {
+        self.recent.get(id.0 as usize)?.as_ref().map(|(_, loaded)| loaded)
     }
 
     /// Takes models off the device that nobody else holds any more.
@@ -168,7 +169,8 @@ impl Tables {
     fn upload(&mut self, device: &Device, model: &Arc<CompiledModel>) -> Result<Loaded, GpuError> {
         let sides: Vec<[Side; 2]> = (0..model.table_count()).map(|table| sides(model, table)).collect();
         let ln_prior_top = model.ln_prior().iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let mut loaded = Loaded { model: model.clone(), place: None, sides, ln_prior_top };
+        let mut loaded =
+            Loaded { model: model.clone(), place: None, sides, shapes: Shapes::of(model), ln_prior_top };
         let fits = |side: &Side| side.ln_top == f64::NEG_INFINITY || side.ln_ratio().abs() <= LN_RATIO_MAX;
         let small = model.replicas() <= REPLICAS_MAX && model.support().points() <= POINTS_MAX;
         if !small || !loaded.sides.iter().flatten().all(fits) {

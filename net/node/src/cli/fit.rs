@@ -189,6 +189,10 @@ fn tell_stream(report: &StreamReport) {
         "  widths of the noises: times {:.3} for likelihood, times {:.3} for coverage",
         report.likelihood_factor, report.calibration_factor
     );
+    let (share, ratio) = report.wide;
+    if share > 0.0 {
+        eprintln!("  noises of two widths: a share of {share} is {ratio} times as wide");
+    }
     if let Some(coverage) = &report.coverage {
         let shares: Vec<String> = coverage
             .at

@@ -45,6 +45,7 @@ pub mod limits;
 mod model;
 mod names;
 mod readings;
+mod rows;
 mod samples;
 
 pub use atomic::AtomicFile;

@@ -1,5 +1,7 @@
 //! Parquet: what other writers make of readings, decisions as another reader sees them, and files that are not trusted.
 
+mod common;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{
@@ -7,11 +9,12 @@ use arrow_array::{
     Int64Array, LargeStringArray, NullArray, RecordBatch, StringArray, StringViewArray, UInt64Array,
 };
 use arrow_schema::{Field, Schema};
-use centauri_engine::{Decision, Quorum, Region, Status};
+use centauri_engine::Decision;
 use centauri_files::{
     DecisionRecord, DecisionWriter, Directory, Format, Reading, ReadingRecord, ReadingWriter, Readings,
     UNPROVEN_ROWS_KEY, collect_rounds, decisions_schema, silence_contained_panics,
 };
+use common::{decision, undecided};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Compression, Encoding};
@@ -279,33 +282,10 @@ fn a_file_is_read_where_it_lies_and_its_progress_told() {
     assert!(progress.is_sorted() && progress.last() == Some(&(bytes.len() as u64)), "{progress:?}");
 }
 
-fn decision() -> Decision {
-    Decision {
-        status: Status::Decided,
-        value: 0.1 + 0.2,
-        point: 3,
-        confidence: 1e-300,
-        mean: -0.0,
-        sd: 5e-324,
-        low: -1.7e308,
-        high: 1e21,
-        quorum: [0, 2].into_iter().collect(),
-        log_evidence: Some(-4.25671),
-        region: Some(Region { low: 1.0, high: 2.0 }),
-        exhaustive: true,
-    }
-}
-
 #[test]
 fn decisions_read_back() {
     let replicas = ["top", "a\"b, c", "é"].map(str::to_owned);
-    let undecided = Decision {
-        status: Status::NoQuorum,
-        quorum: Quorum::EMPTY,
-        log_evidence: None,
-        region: None,
-        ..decision()
-    };
+    let undecided = undecided();
     let unproven = Decision { exhaustive: false, ..decision() };
     let bad = Decision { sd: f64::NAN, ..decision() };
     let honest: &[f64] = &[0.5, 1.0, 1.0 / 3.0];

@@ -78,6 +78,19 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// A number that must lie in a range: a count, a length or a duration.
+pub(crate) fn check_range(
+    field: &'static str,
+    found: u64,
+    range: &std::ops::RangeInclusive<u64>,
+) -> Result<(), MalformedReason> {
+    if range.contains(&found) {
+        Ok(())
+    } else {
+        Err(MalformedReason::Count { field, found, min: *range.start(), max: *range.end() })
+    }
+}
+
 /// Whether the text holds no control character.
 pub(crate) fn is_plain_text(text: &str) -> bool {
     !text.chars().any(char::is_control)

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::bytes::Reader;
+use crate::bytes::{Reader, check_range};
 use crate::{MalformedReason, RECORD_BYTES, RECORDS_MAX};
 
 /// A stream's number at its sender: the paper's `s_id`.
@@ -87,16 +87,8 @@ pub struct Records<'a> {
 impl<'a> Records<'a> {
     /// Takes a body of exactly `count` records, all with finite values.
     pub(crate) fn parse(count: u16, body: &'a [u8]) -> Result<Self, MalformedReason> {
+        check_range("the number of records", u64::from(count), &(1..=RECORDS_MAX as u64))?;
         let count = usize::from(count);
-        if count == 0 || count > RECORDS_MAX {
-            let max = RECORDS_MAX as u64;
-            return Err(MalformedReason::Count {
-                field: "the number of records",
-                found: count as u64,
-                min: 1,
-                max,
-            });
-        }
         let (rows, rest) = body.as_chunks::<RECORD_BYTES>();
         if rows.len() < count {
             return Err(MalformedReason::BodyTooShort { field: "the last record" });

@@ -1,6 +1,6 @@
 //! Request messages: start or cancel a continuous computation.
 
-use crate::bytes::{Reader, is_plain_text};
+use crate::bytes::{Reader, check_range, is_plain_text};
 use crate::encode::{EncodeError, encode_frame};
 use crate::header::FrameType;
 use crate::{MalformedReason, QUERY_BYTES_MAX, SigningIdentity};
@@ -127,16 +127,4 @@ fn check_start(query: &str, durations: [u64; 3]) -> Result<(), EncodeError> {
         }
     }
     Ok(())
-}
-
-fn check_range(
-    field: &'static str,
-    found: u64,
-    range: &std::ops::RangeInclusive<u64>,
-) -> Result<(), MalformedReason> {
-    if range.contains(&found) {
-        Ok(())
-    } else {
-        Err(MalformedReason::Count { field, found, min: *range.start(), max: *range.end() })
-    }
 }

@@ -1,6 +1,6 @@
 //! Sample messages: what the monitor fits distributions to.
 
-use crate::bytes::{Reader, is_plain_text, push_f64s};
+use crate::bytes::{Reader, check_range, is_plain_text, push_f64s};
 use crate::encode::{EncodeError, encode_frame};
 use crate::header::FrameType;
 use crate::{DISTRIBUTION_NAME_BYTES_MAX, MalformedReason, SAMPLE_VALUES_MAX, SigningIdentity};
@@ -99,15 +99,7 @@ pub struct SampleView<'a> {
 impl<'a> SampleView<'a> {
     pub(crate) fn parse(count: u16, body: &'a [u8]) -> Result<Self, MalformedReason> {
         let found = usize::from(count);
-        if found == 0 || found > SAMPLE_VALUES_MAX {
-            let max = SAMPLE_VALUES_MAX as u64;
-            return Err(MalformedReason::Count {
-                field: "the number of values",
-                found: found as u64,
-                min: 1,
-                max,
-            });
-        }
+        check_range("the number of values", u64::from(count), &(1..=SAMPLE_VALUES_MAX as u64))?;
         let mut reader = Reader::new(body);
         let (code, distribution) = read_named(&mut reader)?;
         let kind = SampleKind::parse(code)?;
@@ -161,14 +153,7 @@ pub(crate) fn read_named<'a>(reader: &mut Reader<'a>) -> Result<(u8, &'a str), M
     let code = reader.u8("the kind")?;
     let len = reader.u8("the name's length")?;
     reader.reserved::<2>("the reserved bytes before the name")?;
-    if len == 0 || usize::from(len) > DISTRIBUTION_NAME_BYTES_MAX {
-        return Err(MalformedReason::Count {
-            field: "the name's length",
-            found: u64::from(len),
-            min: 1,
-            max: DISTRIBUTION_NAME_BYTES_MAX as u64,
-        });
-    }
+    check_range("the name's length", u64::from(len), &(1..=DISTRIBUTION_NAME_BYTES_MAX as u64))?;
     let name = reader.text(usize::from(len), "the distribution's name")?;
     Ok((code, name))
 }

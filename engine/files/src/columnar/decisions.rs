@@ -3,6 +3,7 @@
 use super::schema::{UNPROVEN_ROWS_KEY, decisions_schema, honest_fields, quorum_element};
 use super::sink::{BATCH_ROWS, ParquetSink, refused};
 use crate::decisions::{DecisionRecord, numbers, optional, quorum};
+use crate::rows::RowSink;
 use arrow_array::builder::{
     Float64Builder, Int64Builder, ListBuilder, MapBuilder, MapFieldNames, StringBuilder,
 };
@@ -146,22 +147,26 @@ pub(crate) struct DecisionSink {
 }
 
 impl DecisionSink {
-    pub(crate) fn new() -> io::Result<Self> {
+    fn encode(&mut self, out: &mut impl Write) -> io::Result<()> {
+        self.sink.write(&self.columns.finish().map_err(refused)?, out)
+    }
+}
+
+impl RowSink for DecisionSink {
+    type Record<'a> = DecisionRecord<'a>;
+
+    fn new() -> io::Result<Self> {
         let sink = ParquetSink::new(decisions_schema())?;
         Ok(Self { sink, columns: DecisionColumns::new(), unproven: Unproven::default() })
     }
 
-    pub(crate) fn push(&mut self, record: &DecisionRecord<'_>, out: &mut impl Write) -> io::Result<()> {
+    fn push(&mut self, record: &DecisionRecord<'_>, out: &mut impl Write) -> io::Result<()> {
         self.columns.push(record)?;
         self.unproven.push(record.decision.exhaustive);
         if self.columns.rows >= BATCH_ROWS { self.encode(out) } else { Ok(()) }
     }
 
-    fn encode(&mut self, out: &mut impl Write) -> io::Result<()> {
-        self.sink.write(&self.columns.finish().map_err(refused)?, out)
-    }
-
-    pub(crate) fn finish(mut self, out: &mut impl Write) -> io::Result<()> {
+    fn finish(mut self, out: &mut impl Write) -> io::Result<()> {
         self.encode(out)?;
         self.sink.finish(self.unproven.metadata(), out)
     }

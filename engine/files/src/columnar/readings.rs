@@ -3,6 +3,7 @@
 use super::schema::readings_schema;
 use super::sink::{BATCH_ROWS, ParquetSink, refused};
 use crate::readings::ReadingRecord;
+use crate::rows::RowSink;
 use arrow_array::builder::{Float64Builder, Int64Builder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use std::io::{self, Write};
@@ -20,7 +21,22 @@ pub(crate) struct ReadingSink {
 }
 
 impl ReadingSink {
-    pub(crate) fn new() -> io::Result<Self> {
+    fn encode(&mut self, out: &mut impl Write) -> io::Result<()> {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.stream.finish()),
+            Arc::new(self.round.finish()),
+            Arc::new(self.replica.finish()),
+            Arc::new(self.value.finish()),
+        ];
+        self.rows = 0;
+        self.sink.write(&RecordBatch::try_new(readings_schema(), columns).map_err(refused)?, out)
+    }
+}
+
+impl RowSink for ReadingSink {
+    type Record<'a> = ReadingRecord<'a>;
+
+    fn new() -> io::Result<Self> {
         Ok(Self {
             sink: ParquetSink::new(readings_schema())?,
             rows: 0,
@@ -31,7 +47,7 @@ impl ReadingSink {
         })
     }
 
-    pub(crate) fn push(&mut self, record: &ReadingRecord<'_>, out: &mut impl Write) -> io::Result<()> {
+    fn push(&mut self, record: &ReadingRecord<'_>, out: &mut impl Write) -> io::Result<()> {
         if let Some(value) = record.value.filter(|value| !value.is_finite()) {
             let problem = format!("found {value}, expected a finite number");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
@@ -44,18 +60,7 @@ impl ReadingSink {
         if self.rows >= BATCH_ROWS { self.encode(out) } else { Ok(()) }
     }
 
-    fn encode(&mut self, out: &mut impl Write) -> io::Result<()> {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.stream.finish()),
-            Arc::new(self.round.finish()),
-            Arc::new(self.replica.finish()),
-            Arc::new(self.value.finish()),
-        ];
-        self.rows = 0;
-        self.sink.write(&RecordBatch::try_new(readings_schema(), columns).map_err(refused)?, out)
-    }
-
-    pub(crate) fn finish(mut self, out: &mut impl Write) -> io::Result<()> {
+    fn finish(mut self, out: &mut impl Write) -> io::Result<()> {
         self.encode(out)?;
         self.sink.finish(None, out)
     }

@@ -4,6 +4,7 @@ pub(crate) mod text;
 
 use crate::columnar::DecisionSink;
 use crate::format::Format;
+use crate::rows::RowWriter;
 use centauri_engine::Decision;
 use std::io::{self, Write};
 
@@ -59,25 +60,20 @@ pub struct DecisionRecord<'a> {
 /// ```
 #[derive(Debug)]
 pub struct DecisionWriter<W> {
-    format: Format,
-    out: W,
-    row: Vec<u8>,
+    rows: RowWriter<W, DecisionSink>,
     cell: String,
-    /// Where rows of Parquet go, once there is one.
-    columns: Option<Box<DecisionSink>>,
-    begun: bool,
 }
 
 impl<W: Write> DecisionWriter<W> {
     /// Writes to `out`, in many small pieces: it should have a buffer, as [`AtomicFile`](crate::AtomicFile) has.
     #[must_use]
     pub fn new(format: Format, out: W) -> Self {
-        Self { format, out, row: Vec::new(), cell: String::new(), columns: None, begun: false }
+        Self { rows: RowWriter::new(format, HEADER, out), cell: String::new() }
     }
 
     /// What is written to, for flushing it between decisions. Writing to it yourself breaks rows.
     pub fn get_mut(&mut self) -> &mut W {
-        &mut self.out
+        &mut self.rows.out
     }
 
     /// Writes one decision: the whole row or, where the record cannot be written, nothing of it.
@@ -86,40 +82,16 @@ impl<W: Write> DecisionWriter<W> {
     /// What `out` says; `InvalidInput` for a number that is not finite or names that don't go with the decision.
     pub fn write(&mut self, record: &DecisionRecord<'_>) -> io::Result<()> {
         check(record)?;
-        self.begin()?;
-        self.row.clear();
-        match self.format {
-            Format::Csv => csv_row(&mut self.row, &mut self.cell, record)?,
-            Format::JsonLines => json_row(&mut self.row, record)?,
-            Format::Parquet => {
-                return self.columns.as_mut().map_or(Ok(()), |columns| columns.push(record, &mut self.out));
-            }
-        }
-        self.out.write_all(&self.row)
+        let cell = &mut self.cell;
+        self.rows.write(record, |row| csv_row(row, cell, record), |row| json_row(row, record))
     }
 
     /// Writes what is left (the header where there was no decision, the footer of Parquet), flushes `out` and gives it back.
     ///
     /// # Errors
     /// What `out` says.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.begin()?;
-        if let Some(columns) = self.columns {
-            columns.finish(&mut self.out)?;
-        }
-        self.out.flush()?;
-        Ok(self.out)
-    }
-
-    fn begin(&mut self) -> io::Result<()> {
-        match self.format {
-            _ if self.begun => {}
-            Format::Csv => writeln!(self.out, "{HEADER}")?,
-            Format::JsonLines => {}
-            Format::Parquet => self.columns = Some(Box::new(DecisionSink::new()?)),
-        }
-        self.begun = true;
-        Ok(())
+    pub fn finish(self) -> io::Result<W> {
+        self.rows.finish()
     }
 }
 

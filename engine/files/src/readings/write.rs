@@ -3,6 +3,7 @@
 use crate::columnar::ReadingSink;
 use crate::decisions::text;
 use crate::format::Format;
+use crate::rows::RowWriter;
 use std::io::{self, Write};
 
 /// A row of a readings file, by name.
@@ -21,12 +22,7 @@ pub struct ReadingRecord<'a> {
 /// Writes readings as [`Readings`](super::Readings) reads them; every value reads back as the same float64.
 #[derive(Debug)]
 pub struct ReadingWriter<W> {
-    format: Format,
-    out: W,
-    row: Vec<u8>,
-    /// Where rows of Parquet go, once there is one.
-    columns: Option<Box<ReadingSink>>,
-    begun: bool,
+    rows: RowWriter<W, ReadingSink>,
 }
 
 impl<W: Write> ReadingWriter<W> {
@@ -34,7 +30,7 @@ impl<W: Write> ReadingWriter<W> {
     /// they are whole.
     #[must_use]
     pub fn new(format: Format, out: W) -> Self {
-        Self { format, out, row: Vec::new(), columns: None, begun: false }
+        Self { rows: RowWriter::new(format, "stream,round,replica,value", out) }
     }
 
     /// Writes one row.
@@ -42,40 +38,15 @@ impl<W: Write> ReadingWriter<W> {
     /// # Errors
     /// What `out` says, and `InvalidInput` for a value that is not finite.
     pub fn write(&mut self, record: &ReadingRecord<'_>) -> io::Result<()> {
-        self.begin()?;
-        self.row.clear();
-        match self.format {
-            Format::Csv => csv_row(&mut self.row, record)?,
-            Format::JsonLines => json_row(&mut self.row, record)?,
-            Format::Parquet => {
-                return self.columns.as_mut().map_or(Ok(()), |columns| columns.push(record, &mut self.out));
-            }
-        }
-        self.out.write_all(&self.row)
+        self.rows.write(record, |row| csv_row(row, record), |row| json_row(row, record))
     }
 
     /// Writes what is left (the header where there was no row, the footer of Parquet) and gives `out` back.
     ///
     /// # Errors
     /// What `out` says.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.begin()?;
-        if let Some(columns) = self.columns {
-            columns.finish(&mut self.out)?;
-        }
-        self.out.flush()?;
-        Ok(self.out)
-    }
-
-    fn begin(&mut self) -> io::Result<()> {
-        match self.format {
-            _ if self.begun => {}
-            Format::Csv => self.out.write_all(b"stream,round,replica,value\n")?,
-            Format::JsonLines => {}
-            Format::Parquet => self.columns = Some(Box::new(ReadingSink::new()?)),
-        }
-        self.begun = true;
-        Ok(())
+    pub fn finish(self) -> io::Result<W> {
+        self.rows.finish()
     }
 }
 

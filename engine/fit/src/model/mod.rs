@@ -1,16 +1,17 @@
 //! Filling in what a model file leaves out, from history.
 
+mod calibrate;
 mod centre;
 mod coverage;
 mod evidence;
 mod grid;
 mod noise;
+mod posterior;
 mod prior;
 
 use crate::error::FitError;
 use centauri_engine::{
-    Computation, Distribution, Link, ModelError, ModelSet, PriorSpec, Report, SessionError, StreamSpec,
-    Support,
+    Computation, Distribution, Link, ModelError, ModelSet, PriorSpec, Report, StreamSpec, Support,
 };
 
 pub use coverage::{Coverage, LEVELS, coverage};
@@ -100,8 +101,10 @@ pub struct StreamReport {
     pub replicas: Vec<ReplicaReport>,
     /// What the noises' widths were multiplied by to be most likely under the engine's `marginal` model.
     pub likelihood_factor: f64,
-    /// What they were then multiplied by for [`Calibration::ReplicasMean`]; 1 without.
+    /// What the widths of the noises as fitted were multiplied by for [`Calibration::ReplicasMean`]; 1 without.
     pub calibration_factor: f64,
+    /// Share and ratio of the wider of a noise's two widths for [`Calibration::ReplicasMean`]; no share without.
+    pub wide: (f64, f64),
     /// Mean log-evidence a round of the held-back tail under the best fixed prior, where a prior was chosen.
     pub fixed_score: Option<f64>,
     /// The same under the best following prior.
@@ -170,11 +173,10 @@ pub enum ModelFitError {
     /// The model cannot be compiled.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A round that the engine refuses.
-    #[error(transparent)]
-    Session(#[from] SessionError),
 }
 
+/// Blocks of the history over which the coverage is told.
+const COVERAGE_BLOCKS: usize = 20;
 /// Fewest rounds with a quorum.
 const ROUNDS_MIN: usize = 50;
 
@@ -183,10 +185,11 @@ const ROUNDS_MIN: usize = 50;
 /// For each stream: a centre of each round that no `faults` replicas can move far (the mean of the closest
 /// quorum), and from the distances to it each replica's bias and noise, by [`crate::fit_distribution`] with the
 /// contamination that `faults` of the replicas amount to. The noises' common width is then the most likely one under the
-/// engine's own `marginal` model, and adjusted as [`ModelOptions::calibration`] says. The step of the grid is a small part
-/// of what a quorum can resolve, its range that of the centres with a margin. The prior is fixed (a histogram of the
-/// centres) or follows (with the steps between neighbouring rounds' centres, of the family and width that predict best),
-/// whichever gives the last quarter of the history the larger evidence.
+/// engine's own `marginal` model; [`ModelOptions::calibration`] says whether noises of two widths take their place. The
+/// step of the grid is a small part of what a quorum can resolve, its range that of the centres with a margin. The prior is
+/// fixed (a histogram of the centres) or follows (with the steps between neighbouring rounds' centres, of the family and width
+/// that predict best), whichever gives the last quarter of the history the larger evidence or, for
+/// [`Calibration::ReplicasMean`], whichever lets the intervals hold on the last third.
 ///
 /// # Errors
 /// A stream without history or with fewer than 50 rounds in which a quorum reported; rounds out of order, with
@@ -282,6 +285,7 @@ fn stream(
         replicas: replicas(&spec, &centres, &noises, &on_time),
         likelihood_factor: 1.0,
         calibration_factor: 1.0,
+        wide: (0.0, 1.0),
         fixed_score: None,
         following_score: None,
         coverage: None,
@@ -290,19 +294,23 @@ fn stream(
         report.likelihood_factor = evidence::best_factor(set, &spec, &noises, rounds)?;
         noise::apply(&mut spec, &noises, report.likelihood_factor);
     }
+    let mut priors = vec![spec.prior.clone()];
     if missing.prior {
         let chosen = prior::choose(set, &spec, rounds, &centres)?;
-        spec.prior = chosen.prior;
         (report.fixed_score, report.following_score) = (Some(chosen.fixed), chosen.following);
+        priors = chosen.priors;
+        if let Some(prior) = priors.first() {
+            spec.prior = prior.clone();
+        }
     }
     if !noises.is_empty() {
         if options.calibration == Calibration::ReplicasMean {
-            let found = coverage::calibrate(set, &mut spec, &noises, report.likelihood_factor, rounds)?;
+            let found = calibrate::calibrate(set, &mut spec, &noises, &priors, rounds)?;
             report.calibration_factor = found.factor;
-            report.coverage = Some(found.coverage);
-        } else {
-            report.coverage = Some(coverage::over_history(set, &spec, rounds)?);
+            report.wide = (found.shape.share, found.shape.ratio);
         }
+        let blocks = coverage::blocks(rounds, COVERAGE_BLOCKS);
+        report.coverage = Some(coverage::of_posteriors(set, &spec, &blocks)?);
     }
     Ok((spec, report))
 }
@@ -339,11 +347,6 @@ fn replicas(
             on_time,
         })
         .collect()
-}
-
-/// A model set of one stream, with the names that it may use.
-fn alone(set: &ModelSet, spec: &StreamSpec) -> ModelSet {
-    ModelSet { distributions: set.distributions.clone(), streams: vec![spec.clone()] }
 }
 
 /// The stream with another prior.

@@ -116,22 +116,39 @@ fn settled(mut noises: Vec<Noise>) -> Vec<Noise> {
     noises
 }
 
-/// Noises of one width and one shape around each replica's own location: a normal, a Laplace and a heavy-tailed
-/// one, as wide as the noise in the middle.
-pub(super) fn pooled(noises: &[Noise]) -> Vec<Vec<Noise>> {
-    let mut widths: Vec<f64> = noises.iter().map(Noise::width).collect();
-    widths.sort_unstable_by(f64::total_cmp);
-    let width = crate::bins::quantile(&widths, 0.5);
-    let location = |noise: &Noise| noise.scaled(1.0).map_or(0.0, |noise| noise.median());
-    let shapes: [fn(f64, f64) -> Family; 3] = [
-        |mean, width| Family::Normal { mean, sd: width },
-        |mean, width| Family::Laplace { mean, scale: width * 0.871 },
-        |mean, width| Family::StudentT { df: 3.0, mean, scale: width * 0.835 },
-    ];
-    let of = |shape: &fn(f64, f64) -> Family| {
-        noises.iter().map(|noise| Noise { family: shape(location(noise), width) }).collect()
+/// The form of a noise of two widths.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Shape {
+    /// Weight of the wider component.
+    pub(super) share: f64,
+    /// Its width over that of the narrower one.
+    pub(super) ratio: f64,
+}
+
+/// Noises of two widths around each replica's own location: normals as wide as the noise itself or, `pooled`, as the one in
+/// the middle of all, times `factor`, with a share of a wider one.
+pub(super) fn widened(
+    noises: &[Noise],
+    pooled: bool,
+    shape: Shape,
+    factor: f64,
+) -> Vec<Option<Distribution>> {
+    let widths: Vec<f64> = noises.iter().map(Noise::width).collect();
+    let mut sorted = widths.clone();
+    sorted.sort_unstable_by(f64::total_cmp);
+    let middle = crate::bins::quantile(&sorted, 0.5);
+    let of = |(noise, own): (&Noise, f64)| {
+        let location = noise.scaled(1.0)?.median();
+        let width = factor * if pooled { middle } else { own };
+        let narrow = Distribution::normal(location, width).ok()?;
+        if shape.share <= 0.0 {
+            return Some(narrow);
+        }
+        let wide = Distribution::normal(location, width * shape.ratio).ok()?;
+        let (weights, components) = (vec![1.0 - shape.share, shape.share], vec![narrow, wide]);
+        Distribution::new(Family::Mixture { weights, components }, 0.0).ok()
     };
-    shapes.iter().map(of).collect()
+    noises.iter().zip(widths).map(of).collect()
 }
 
 /// Writes the noises into the model, as each replica's own.

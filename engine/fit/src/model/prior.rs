@@ -1,13 +1,12 @@
 //! A fixed prior or one that follows, whichever predicts better.
 
 use super::centre::Centres;
-use super::{ModelFitError, Round, alone, round_to, tail, with_prior};
+use super::evidence::mean_evidence;
+use super::{ModelFitError, Round, round_to, tail, with_prior};
 use crate::bins::quantile;
 use crate::distribution::{FitOptions, fit_distribution};
 use crate::family::FamilyName;
-use centauri_engine::{
-    Distribution, DistributionRef, Family, Fleet, ModelSet, PriorSpec, ScalarBackend, Session, StreamSpec,
-};
+use centauri_engine::{Distribution, DistributionRef, Family, ModelSet, PriorSpec, StreamSpec};
 
 /// Rounds that priors are compared on, at the end of the history: at most so many, and at most a quarter of it.
 const HELD_BACK: usize = 300;
@@ -15,12 +14,10 @@ const HELD_BACK: usize = 300;
 const FACTORS: [f64; 4] = [0.35, 0.6, 1.0, 1.5];
 /// Bins of a fixed prior's histogram.
 const HISTOGRAM_BINS: usize = 40;
-/// Log-evidence of a round without a quorum.
-const LN_IMPOSSIBLE: f64 = -1_000.0;
 
-/// The prior that was chosen, and the mean log-evidence of a held-back round under the best of each kind.
+/// The best prior of each kind, the one of the larger evidence first, and the mean log-evidence of a held-back round.
 pub(super) struct Choice {
-    pub(super) prior: PriorSpec,
+    pub(super) priors: Vec<PriorSpec>,
     pub(super) fixed: f64,
     pub(super) following: Option<f64>,
 }
@@ -33,7 +30,7 @@ pub(super) fn choose(
 ) -> Result<Choice, ModelFitError> {
     let held = tail(rounds, HELD_BACK.min(rounds.len() / 4));
     let fixed = histogram(spec, &centres.sorted()).map_or(PriorSpec::Uniform, |d| PriorSpec::Fixed(d.into()));
-    let fixed_score = score(set, &with_prior(spec, fixed.clone()), held)?;
+    let fixed_score = mean_evidence(set, &with_prior(spec, fixed.clone()), held)?;
     let mut best: Option<(f64, PriorSpec)> = None;
     for step in steps(&centres.steps(rounds)) {
         let initial = match &fixed {
@@ -41,37 +38,22 @@ pub(super) fn choose(
             _ => None,
         };
         let prior = PriorSpec::Following { step: DistributionRef::Inline(step), initial, leak: LEAK };
-        let score = score(set, &with_prior(spec, prior.clone()), held)?;
+        let score = mean_evidence(set, &with_prior(spec, prior.clone()), held)?;
         if best.as_ref().is_none_or(|(least, _)| score > *least) {
             best = Some((score, prior));
         }
     }
-    Ok(match best {
-        Some((score, prior)) if score > fixed_score => {
-            Choice { prior, fixed: fixed_score, following: Some(score) }
-        }
-        other => Choice { prior: fixed, fixed: fixed_score, following: other.map(|(score, _)| score) },
-    })
+    let following = best.as_ref().map(|(score, _)| *score);
+    let mut priors = vec![fixed];
+    priors.extend(best.map(|(_, prior)| prior));
+    if following.is_some_and(|score| score > fixed_score) {
+        priors.reverse();
+    }
+    Ok(Choice { priors, fixed: fixed_score, following })
 }
 
 /// Share that is spread evenly after each move: a real stream jumps more often than the default says.
 const LEAK: f64 = 1e-4;
-
-/// Mean log-evidence of a round.
-fn score(set: &ModelSet, spec: &StreamSpec, rounds: &[Round]) -> Result<f64, ModelFitError> {
-    let fleet = Fleet::compile(&alone(set, spec))?;
-    let Some(stream) = fleet.stream_id(&spec.name) else { return Ok(LN_IMPOSSIBLE) };
-    let mut session = Session::new(fleet, Box::new(ScalarBackend::new()));
-    let mut sum = 0.0;
-    for round in rounds {
-        session.push(stream, round.number, &round.reports)?;
-        let decided = session.flush()?;
-        if !decided.is_empty() {
-            sum += decided.decision(0).log_evidence.unwrap_or(LN_IMPOSSIBLE);
-        }
-    }
-    Ok(sum / rounds.len().max(1) as f64)
-}
 
 /// The centres in even bins over the support, each bin with half a round more than it has so that nothing is impossible.
 fn histogram(spec: &StreamSpec, sorted: &[f64]) -> Option<Distribution> {

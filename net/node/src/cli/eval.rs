@@ -7,7 +7,7 @@ use anyhow::Context;
 use centauri_engine::{Fleet, Objective, Session, StreamId};
 use centauri_files::{
     AtomicFile, DecisionRecord, DecisionWriter, Directory, Format, Readings, Round, RoundCollector, Rounds,
-    Spill, locate, parse_model,
+    Spill, locate, parse_model, read_model_text,
 };
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Format::from_path(&arguments.input)?;
     let output_format = output_format(&arguments.output)?;
-    let text = read_text(&arguments.model)?;
+    let text = read_model_text(&arguments.model)?;
     let model_name = arguments.model.display().to_string();
     let model = parse_model(&text, &model_name)?;
     let fleet = Fleet::compile(&model).map_err(|error| locate(&error, &text, &model_name))?;
@@ -114,11 +114,6 @@ fn spill(arguments: &Arguments) -> Spill {
 
 fn output_format(path: &Path) -> anyhow::Result<Format> {
     if path.as_os_str() == "-" { Ok(Format::JsonLines) } else { Ok(Format::from_path(path)?) }
-}
-
-/// The text of a file, with the file's name in the error.
-pub(super) fn read_text(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| path.display().to_string())
 }
 
 struct Evaluation<'a, W: Write> {

@@ -1,10 +1,9 @@
 //! `centauri fit`: distributions and models from history in which some lie.
 
-use super::eval::read_text;
 use anyhow::Context;
 use centauri_files::{
     AtomicFile, Directory, Gaps, Readings, Rounds, collect_rounds, distribution_to_toml, locate,
-    parse_template, read_samples, write_model,
+    parse_template, read_model_text, read_samples, write_model,
 };
 use centauri_fit::{
     Calibration, FamilyName, FitOptions, Fitted, FittedModel, History, Missing, ModelOptions, StreamReport,
@@ -130,7 +129,7 @@ fn tell_fit(fitted: &Fitted) {
 }
 
 fn model(arguments: &ModelArguments) -> anyhow::Result<()> {
-    let text = read_text(&arguments.template)?;
+    let text = read_model_text(&arguments.template)?;
     let name = arguments.template.display().to_string();
     let (set, gaps) = parse_template(&text, &name)?;
     let directory = Directory::new(&set);
@@ -190,6 +189,10 @@ fn tell_stream(report: &StreamReport) {
         "  widths of the noises: times {:.3} for likelihood, times {:.3} for coverage",
         report.likelihood_factor, report.calibration_factor
     );
+    let (share, ratio) = report.wide;
+    if share > 0.0 {
+        eprintln!("  noises of two widths: a share of {share} is {ratio} times as wide");
+    }
     if let Some(coverage) = &report.coverage {
         let shares: Vec<String> = coverage
             .at

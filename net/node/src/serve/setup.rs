@@ -4,7 +4,7 @@ use super::config::{ServeConfig, StreamConfig, nanoseconds};
 use crate::backends::{self, OpenOptions};
 use anyhow::{Context, anyhow, bail};
 use centauri_engine::{Fleet, Link, ModelSet, Session, StreamSpec};
-use centauri_files::{locate, parse_model};
+use centauri_files::{locate, parse_model, read_model_text};
 use centauri_roles::{ClientConfig, ClientStream, RoundTiming, StreamQuery, Upstream, Windows};
 use centauri_uring::{DatagramDriver, DriverConfig};
 use centauri_wire::{KeyFile, Limits, NodeEntry, NodeId, Registry, Role, SigningIdentity, StreamId};
@@ -91,7 +91,7 @@ fn node_named<'a>(
 }
 
 fn read_model(file: &Path) -> anyhow::Result<(String, ModelSet)> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+    let text = read_model_text(file)?;
     let set = parse_model(&text, &file.display().to_string())?;
     Ok((text, set))
 }

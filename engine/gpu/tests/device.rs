@@ -133,7 +133,7 @@ fn an_update_uploads_what_it_changes() {
     let sd = |sd| BTreeMap::from([("n".to_owned(), Distribution::normal(0.0, sd).expect("a legal noise"))]);
     let named = DistributionRef::Named("n".to_owned());
     let streams = vec![stream("changes", 7, 2, 64, named), stream("stays", 7, 2, 64, normal(1.5))];
-    let set = ModelSet { streams, distributions: sd(2.0), ..ModelSet::default() };
+    let set = ModelSet { streams, distributions: sd(2.0) };
     let mut fleet = Fleet::compile(&set).expect("legal models");
     compare("first", &mut gpu, &fleet, &rounds(5, &fleet, Objective::Marginal, 100));
     let first = gpu.counters().table_bytes;

@@ -10,7 +10,7 @@ use curve25519_dalek::scalar::Scalar;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+use rand_chacha::rand_core::SeedableRng as _;
 use sha2::{Digest as _, Sha512};
 
 /// A key with a secret scalar that is known, so that a hostile owner can be played.

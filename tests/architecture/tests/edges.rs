@@ -18,6 +18,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "centauri-engine",
             "centauri-files",
             "centauri-fit",
+            "centauri-gpu",
             "centauri-wire",
             "centauri-roles",
             "centauri-uring",

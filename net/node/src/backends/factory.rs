@@ -1,6 +1,7 @@
 //! The backends there are, each opened by one function.
 
 use centauri_engine::{Backend, ScalarBackend, SimdBackend, SimdLevel};
+use centauri_gpu::{AdapterChoice, AdapterKind, AdapterSummary, GpuBackend, GpuEvent, GpuOptions};
 
 /// A backend that is not to be had here.
 #[derive(Debug, thiserror::Error)]
@@ -77,13 +78,43 @@ pub fn simd(level: Option<&str>, threads: Option<usize>) -> Result<SimdBackend, 
 /// The adapters there are, the one that is used first.
 #[must_use]
 pub fn adapters() -> Vec<Adapter> {
-    Vec::new()
+    centauri_gpu::adapters().iter().map(Adapter::of).collect()
 }
 
-/// The backend on an adapter.
+impl Adapter {
+    fn of(summary: &AdapterSummary) -> Self {
+        let (least, most) = summary.subgroups.unwrap_or_default();
+        Self {
+            name: summary.name.clone(),
+            driver: summary.driver.clone(),
+            kind: summary.kind.name(),
+            is_software: summary.kind == AdapterKind::Software,
+            limits: vec![
+                ("bytes of a binding", summary.binding_bytes_max),
+                ("bytes of workgroup memory", u64::from(summary.workgroup_bytes_max)),
+                ("workgroups a dimension", u64::from(summary.workgroups_max)),
+                ("smallest subgroup", u64::from(least)),
+                ("largest subgroup", u64::from(most)),
+            ],
+        }
+    }
+}
+
+/// The backend on an adapter. What the device cannot settle, and everything while it fails, SIMD decides; that is told.
 ///
 /// # Errors
 /// What the driver says.
 pub fn gpu(adapter: &Adapter) -> Result<Box<dyn Backend>, OpenError> {
-    Err(OpenError::Adapter { adapter: adapter.name.clone(), problem: "there is no GPU backend".to_owned() })
+    let options = GpuOptions {
+        adapter: AdapterChoice::Named(adapter.name.clone()),
+        software: adapter.is_software,
+        ..GpuOptions::default()
+    };
+    let mut backend = GpuBackend::open(options, Box::new(simd(None, None)?))
+        .map_err(|error| OpenError::Adapter { adapter: adapter.name.clone(), problem: error.to_string() })?;
+    backend.observe(|event| match event {
+        GpuEvent::Failed(error) => tracing::warn!(%error, "the GPU failed; SIMD carries on"),
+        GpuEvent::Restored => tracing::info!("the GPU is back"),
+    });
+    Ok(Box::new(backend))
 }

@@ -3,7 +3,6 @@
 use super::explain::ExplanationFile;
 use super::progress::Progress;
 use crate::backends::{self, BackendChoice, OpenOptions};
-use anyhow::Context;
 use centauri_engine::{Fleet, Objective, Session, StreamId};
 use centauri_files::{
     AtomicFile, DecisionRecord, DecisionWriter, Directory, Format, Readings, Round, RoundCollector, Rounds,

@@ -80,7 +80,7 @@ pub fn edges(make: Make<'_>) {
     for f in 0..6 {
         decide(make, "ties", identity("s", 6, f, 10, 1.5), &ties);
         let rounds: Vec<Vec<Observation>> = (1..=6)
-            .map(|k| (0..6).map(|i| if i < k { liar } else { Observation::Bin(i as i64) }).collect())
+            .map(|k| (0..6).map(|i| if i < k { liar } else { Observation::Bin(i64::from(i)) }).collect())
             .collect();
         decide(make, "equivocations", identity("s", 6, f, 10, 1.5), &rounds);
     }

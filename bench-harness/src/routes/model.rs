@@ -8,7 +8,7 @@ use centauri_engine::{Computation, Distribution, Family, OutputSpec, PriorSpec, 
 /// Measurements of a window: a report older than this many steps is not expected.
 pub const MESSAGES: usize = 7;
 /// Points of a route's grid, about.
-const POINTS: f64 = 1_000.0;
+const POINTS: f64 = 600.0;
 /// The grid reaches from this many times the least to this many times the largest travel time of the first half: an incident takes longer
 /// than anything before it.
 const REACH: (f64, f64) = (0.5, 3.0);

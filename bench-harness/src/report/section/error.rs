@@ -128,7 +128,7 @@ impl<'a> Medians<'a> {
     fn figure(&self, context: &Context<'_>) -> Result<Figure, PlotError> {
         let roles = context.grid.roles;
         let mut legend: Vec<(Mark, String)> = Vec::new();
-        for name in &self.estimators {
+        for name in self.estimators.iter().filter(|name| pictured(name)) {
             let mark = Mark::of(roles, name);
             if mark.own {
                 legend.push((mark, text::clip(name, 24)));
@@ -169,7 +169,7 @@ impl<'a> Medians<'a> {
     fn row(&self, context: &Context<'_>, attack: &str) -> DotRow {
         let roles = context.grid.roles;
         // From the least to the most important, so that the latter lie above.
-        let dots = self.estimators.iter().rev().filter_map(|name| {
+        let dots = self.estimators.iter().rev().filter(|name| pictured(name)).filter_map(|name| {
             let entry = self.cells.get(&(attack, *name))?;
             (!yardstick(context, name)).then(|| Dot { value: entry.median, mark: Mark::of(roles, name) })
         });
@@ -191,6 +191,11 @@ impl<'a> Medians<'a> {
         out.push('.');
         out
     }
+}
+
+/// Whether an estimator is in the picture; an objective judged by its most probable value is in the table alone.
+fn pictured(name: &str) -> bool {
+    !name.ends_with(crate::estimator::MODE_SUFFIX)
 }
 
 fn yardstick(context: &Context<'_>, name: &str) -> bool {

@@ -169,8 +169,8 @@ impl Decisions {
         &self.items[i]
     }
 
-    /// P(honest given everything observed) of each replica of round `i` under the `marginal` model (`coalition`'s where that decides), in the order of
-    /// the model's replicas; 0 for one that equivocated. `None` for a round without a quorum.
+    /// P(honest given everything observed) of each replica of round `i` under the `marginal` model (`coalition`'s where that
+    /// decides), in the order of the model's replicas; 0 for one that equivocated. `None` for a round without a quorum.
     #[must_use]
     pub fn honest(&self, i: usize) -> Option<&[f64]> {
         let probabilities = span(&self.honest, &self.honest_from, i);
@@ -178,8 +178,7 @@ impl Decisions {
     }
 
     /// Natural log-probabilities over the support of round `i` under the `marginal` model (`coalition`'s where that decides;
-    /// the prior's without a
-    /// quorum). Empty unless the batch asked for it.
+    /// the prior's without a quorum). Empty unless the batch asked for it.
     #[must_use]
     pub fn ln_marginal(&self, i: usize) -> &[f64] {
         span(&self.marginal, &self.marginal_from, i)

@@ -5,7 +5,7 @@ use crate::fleet::model::{Mover, Told};
 use crate::measure::distribution::OnGrid;
 use centauri_engine::coalition::tempering;
 use centauri_engine::{
-    Backend as _, Batch, Decision, Decisions, Entry, ModelId, Objective, Report, ScalarBackend, Status,
+    Backend as _, Batch, Decision, Decisions, Entry, ModelId, Objective, Report, SimdBackend, Status,
 };
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub struct OfObjective {
     objective: Objective,
     told: Arc<Told>,
-    backend: ScalarBackend,
+    backend: SimdBackend,
     batch: Batch,
     decisions: Decisions,
     /// The chain's prior for its next round, where that is not the model's.
@@ -31,7 +31,7 @@ impl OfObjective {
         Self {
             objective,
             told,
-            backend: ScalarBackend::new(),
+            backend: SimdBackend::new().with_threads(1),
             batch: Batch::new(),
             decisions: Decisions::new(),
             ln_prior: None,

@@ -56,7 +56,12 @@ impl Quorum {
 
     /// The positions in ascending order.
     pub fn positions(self) -> impl Iterator<Item = usize> {
-        (0..128).filter(move |&p| self.contains(p))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let next = (left != 0).then(|| left.trailing_zeros() as usize);
+            left &= left.wrapping_sub(1);
+            next
+        })
     }
 
     /// The set as bits, bit `i` for the replica at position `i`.

@@ -26,36 +26,29 @@ impl Masses {
         let prior = round.prior::<f64>(ratios);
         self.cells.resize(prior.len());
         let mut rows = [prior; ROWS];
-        let (mut count, mut factor, mut first) = (0, 1.0, true);
-        let n = round.replicas();
-        for i in (0..n).filter(|&i| quorum.contains(i)) {
-            match round.row(ratios, i) {
-                Ok(row) => {
-                    rows[count] = row;
-                    count += 1;
-                }
-                Err(ratio) => factor *= ratio,
-            }
+        let (mut count, mut first) = (0, true);
+        for i in quorum.positions() {
             if count == ROWS {
-                self.multiply(simd, first.then_some(prior), &rows, 1.0);
+                self.multiply(simd, first.then_some(prior), &rows);
                 (count, first) = (0, false);
             }
+            rows[count] = round.row::<f64>(ratios, i);
+            count += 1;
         }
-        self.multiply(simd, first.then_some(prior), &rows[..count], factor);
+        self.multiply(simd, first.then_some(prior), &rows[..count]);
     }
 
-    /// Multiplies `source`, or else the cells, by `rows` and `factor`, and finds sum and peak.
-    fn multiply<S: Simd>(&mut self, simd: S, source: Option<&[f64]>, rows: &[&[f64]], factor: f64) {
+    /// Multiplies `source`, or else the cells, by `rows`, and finds sum and peak.
+    fn multiply<S: Simd>(&mut self, simd: S, source: Option<&[f64]>, rows: &[&[f64]]) {
         let this = &mut *self;
         simd.vectorize(
             #[inline(always)]
             || {
                 let cells = this.cells.as_mut_slice();
-                let factor = S::f64s::splat(simd, factor);
                 let mut sum = S::f64s::splat(simd, 0.0);
                 let mut peak = sum;
                 for v in 0..cells.len() / S::f64s::LEN {
-                    let mut mass = at::<S, f64>(simd, source.unwrap_or(cells), v) * factor;
+                    let mut mass = at::<S, f64>(simd, source.unwrap_or(cells), v);
                     for row in rows {
                         mass *= at::<S, f64>(simd, row, v);
                     }

@@ -169,10 +169,10 @@ impl Case<'_> {
         self.objective != Objective::Marginal
     }
 
-    /// Whether [`Few`] gives all that is asked for: float32's sums.
+    /// Whether [`Few`] gives all that is asked for.
     fn is_of_few<T: Real>(self) -> bool {
         T::UNIT > f64::UNIT
-            && self.objective == Objective::Evidence
+            && matches!(self.objective, Objective::Evidence | Objective::Marginal)
             && Few::<T>::fits(self.round.replicas(), self.round.faults)
     }
 
@@ -227,10 +227,16 @@ impl<T: InCells> Kernels<T> {
         let few = case.is_of_few::<T>();
         (self.gathered, self.search.whole) = (!few, false);
         if few {
-            let (n, row) = (round.replicas(), |i| round.row::<T>(ratios, i));
-            self.few.run(simd, prior, row, n, round.faults);
-            self.marginal.weigh(n, round.faults, ratios.ln_unit);
-            self.marginal.sum = self.few.honest(&self.marginal.weights, &mut self.marginal.honest);
+            let (shape, row) = ((round.replicas(), round.faults), |i| round.row::<T>(ratios, i));
+            let marginal = &mut self.marginal;
+            marginal.weigh(shape.0, shape.1, ratios.ln_unit);
+            marginal.sum = if case.searches() {
+                self.few.run(simd, (prior, row), shape);
+                self.few.honest(&marginal.weights, &mut marginal.honest)
+            } else {
+                let out = (&mut marginal.total, &mut marginal.honest);
+                self.few.marginal(simd, (prior, row), shape, &marginal.weights, out)
+            };
         } else {
             round.gather(simd, ratios, &mut self.rows);
             self.marginal.run(simd, prior, self.rows.as_slice(), round.faults, ratios.ln_unit);

@@ -36,6 +36,11 @@ impl Quorum {
         Self(self.0 | 1u128 << position)
     }
 
+    /// The same where `is_in`.
+    pub(crate) fn with_if(self, position: usize, is_in: bool) -> Self {
+        Self(self.0 | u128::from(is_in) << position)
+    }
+
     /// Whether the replica at `position` is in the quorum; `false` from 128 on.
     #[must_use]
     pub fn contains(self, position: usize) -> bool {

@@ -84,21 +84,23 @@ pub(super) fn most_honest(
 
 /// The one at place `size` of `values` from the largest on.
 fn largest(values: &[f64], size: usize, sorted: &mut Vec<f64>) -> f64 {
-    /// Up to so many are compared with all others: no jump of that depends on the values.
-    const COUNTED: usize = 12;
-    if values.len() > COUNTED {
+    /// So many of the smallest are kept apart without a jump that depends on the values.
+    const KEPT: usize = 4;
+    let smaller = values.len() - size;
+    if smaller >= KEPT {
         sorted.clear();
         sorted.extend_from_slice(values);
         return *sorted.select_nth_unstable_by(size - 1, |a, b| b.total_cmp(a)).1;
     }
-    let mut found = 0.0;
-    for (i, &value) in values.iter().enumerate() {
-        let ahead =
-            |(j, &other): (usize, &f64)| usize::from(other > value) + usize::from(other == value && j < i);
-        let before: usize = values.iter().enumerate().map(ahead).sum();
-        found = if before == size - 1 { value } else { found };
+    let mut smallest = [f64::INFINITY; KEPT];
+    for &value in values {
+        let mut value = value;
+        for kept in &mut smallest {
+            let (less, more) = if value < *kept { (value, *kept) } else { (*kept, value) };
+            (*kept, value) = (less, more);
+        }
     }
-    found
+    smallest[smaller]
 }
 
 /// The quorum of number `q` in the order of [`super::search`], of those that leave `faults` of `n` replicas out.

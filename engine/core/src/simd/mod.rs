@@ -9,6 +9,7 @@ mod few;
 mod lanes;
 mod level;
 mod marginal;
+mod pairs;
 mod ratios;
 mod region;
 mod round;

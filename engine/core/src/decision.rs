@@ -36,6 +36,11 @@ impl Quorum {
         Self(self.0 | 1u128 << position)
     }
 
+    /// The same where `is_in`.
+    pub(crate) fn with_if(self, position: usize, is_in: bool) -> Self {
+        Self(self.0 | u128::from(is_in) << position)
+    }
+
     /// Whether the replica at `position` is in the quorum; `false` from 128 on.
     #[must_use]
     pub fn contains(self, position: usize) -> bool {
@@ -56,7 +61,12 @@ impl Quorum {
 
     /// The positions in ascending order.
     pub fn positions(self) -> impl Iterator<Item = usize> {
-        (0..128).filter(move |&p| self.contains(p))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let next = (left != 0).then(|| left.trailing_zeros() as usize);
+            left &= left.wrapping_sub(1);
+            next
+        })
     }
 
     /// The set as bits, bit `i` for the replica at position `i`.

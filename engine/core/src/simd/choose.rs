@@ -4,7 +4,6 @@
 
 use crate::decision::Quorum;
 use crate::limits::{HONEST_TIE, TIE};
-use std::sync::OnceLock;
 
 /// `e^−TIE`.
 pub(super) const TIE_RATIO: f64 = 1.0 - TIE + TIE * TIE / 2.0;
@@ -58,27 +57,50 @@ pub(super) fn most_honest(
     if size == honest.len() {
         return Some((0..size).collect());
     }
-    sorted.clear();
-    sorted.extend_from_slice(honest);
-    let (_, &mut last, _) = sorted.select_nth_unstable_by(size - 1, |a, b| b.total_cmp(a));
+    let last = largest(honest, size, sorted);
     // Who is more than a tie above the last one chosen is chosen, who is more than a tie below is not.
     let reach = HONEST_TIE + 2.0 * slack;
-    let mut chosen: Quorum = (0..honest.len()).filter(|&i| honest[i] > last + reach).collect();
-    let near = || (0..honest.len()).filter(|&i| (honest[i] - last).abs() <= reach);
+    let (mut chosen, mut near) = (Quorum::EMPTY, Quorum::EMPTY);
+    for (i, &p) in honest.iter().enumerate() {
+        chosen = chosen.with_if(i, p > last + reach);
+        near = near.with_if(i, (p - last).abs() <= reach);
+    }
     let missing = size - chosen.len();
-    let first = near().next()?;
-    if near().count() > missing && !near().all(|i| alike(first, i)) {
-        let (low, high) =
-            near().fold((f64::INFINITY, 0.0), |(low, high), i| (honest[i].min(low), honest[i].max(high)));
+    let first = near.positions().next()?;
+    if near.len() > missing && !near.positions().all(|i| alike(first, i)) {
+        let (low, high) = near
+            .positions()
+            .fold((f64::INFINITY, 0.0), |(low, high), i| (honest[i].min(low), honest[i].max(high)));
         // All of them tie with each other: the earliest are taken, as of those that are alike.
         if high - low > HONEST_TIE - 2.0 * slack {
             return None;
         }
     }
-    for i in near().take(missing) {
+    for i in near.positions().take(missing) {
         chosen = chosen.with(i);
     }
     Some(chosen)
+}
+
+/// The one at place `size` of `values` from the largest on.
+fn largest(values: &[f64], size: usize, sorted: &mut Vec<f64>) -> f64 {
+    /// So many of the smallest are kept apart without a jump that depends on the values.
+    const KEPT: usize = 4;
+    let smaller = values.len() - size;
+    if smaller >= KEPT {
+        sorted.clear();
+        sorted.extend_from_slice(values);
+        return *sorted.select_nth_unstable_by(size - 1, |a, b| b.total_cmp(a)).1;
+    }
+    let mut smallest = [f64::INFINITY; KEPT];
+    for &value in values {
+        let mut value = value;
+        for kept in &mut smallest {
+            let (less, more) = if value < *kept { (value, *kept) } else { (*kept, value) };
+            (*kept, value) = (less, more);
+        }
+    }
+    smallest[smaller]
 }
 
 /// The quorum of number `q` in the order of [`super::search`], of those that leave `faults` of `n` replicas out.
@@ -100,21 +122,25 @@ pub(super) fn quorum(n: usize, faults: usize, mut q: usize) -> Quorum {
     quorum
 }
 
+const SIDE: usize = crate::limits::REPLICAS_MAX + 1;
+static TRIANGLE: [[usize; SIDE]; SIDE] = {
+    let mut cells = [[0usize; SIDE]; SIDE];
+    let mut n = 0;
+    while n < SIDE {
+        cells[n][0] = 1;
+        let mut k = 1;
+        while k <= n {
+            cells[n][k] = cells[n - 1][k - 1].saturating_add(cells[n - 1][k]);
+            k += 1;
+        }
+        n += 1;
+    }
+    cells
+};
+
 /// C(n, k), or more than any limit where that overflows; `n` at most 128.
 pub(super) fn choose(n: usize, k: usize) -> usize {
-    static TRIANGLE: OnceLock<Vec<usize>> = OnceLock::new();
-    const SIDE: usize = crate::limits::REPLICAS_MAX + 1;
-    let triangle = TRIANGLE.get_or_init(|| {
-        let mut cells = vec![0usize; SIDE * SIDE];
-        for n in 0..SIDE {
-            cells[n * SIDE] = 1;
-            for k in 1..=n {
-                cells[n * SIDE + k] = cells[(n - 1) * SIDE + k - 1].saturating_add(cells[(n - 1) * SIDE + k]);
-            }
-        }
-        cells
-    });
-    triangle[n * SIDE + k]
+    TRIANGLE[n][k]
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! scalar code.
 
 use super::choose::{TIE_RATIO, best, choose, most_honest, quorum};
+use super::few::Few;
 use super::lanes::{Aligned, Real, at};
 use super::marginal::Marginal;
 use super::ratios::{InCells, Ratios};
@@ -53,6 +54,7 @@ struct Kernels<T> {
     rows: Aligned<T>,
     marginal: Marginal<T>,
     search: Search<T>,
+    few: Few<T>,
     /// Whether the rows are those of the round that was taken in last.
     gathered: bool,
 }
@@ -167,6 +169,13 @@ impl Case<'_> {
         self.objective != Objective::Marginal
     }
 
+    /// Whether [`Few`] gives all that is asked for.
+    fn is_of_few<T: Real>(self) -> bool {
+        T::UNIT > f64::UNIT
+            && matches!(self.objective, Objective::Evidence | Objective::Marginal)
+            && Few::<T>::fits(self.round.replicas(), self.round.faults)
+    }
+
     /// Roundings that a product of rows sees, and a sum over the support.
     fn roundings<S: Simd, T: Real>(self) -> (f64, f64) {
         let sum = self.round.stride / T::Native::<S>::LEN + 8;
@@ -214,10 +223,24 @@ impl<T: InCells> Kernels<T> {
     /// The decision without its region; `None` where this precision is not sure.
     fn decide<S: Simd>(&mut self, simd: S, case: Case<'_>, after: &mut After) -> Option<Decision> {
         let Case { model, ratios, round, entry, .. } = case;
-        round.gather(simd, ratios, &mut self.rows);
-        (self.gathered, self.search.whole) = (true, false);
         let prior = round.prior::<T>(ratios);
-        self.marginal.run(simd, prior, self.rows.as_slice(), round.faults, ratios.ln_unit);
+        let few = case.is_of_few::<T>();
+        (self.gathered, self.search.whole) = (!few, false);
+        if few {
+            let (shape, row) = ((round.replicas(), round.faults), |i| round.row::<T>(ratios, i));
+            let marginal = &mut self.marginal;
+            marginal.weigh(shape.0, shape.1, ratios.ln_unit);
+            marginal.sum = if case.searches() {
+                self.few.run(simd, (prior, row), shape);
+                self.few.honest(&marginal.weights, &mut marginal.honest)
+            } else {
+                let out = (&mut marginal.total, &mut marginal.honest);
+                self.few.marginal(simd, (prior, row), shape, &marginal.weights, out)
+            };
+        } else {
+            round.gather(simd, ratios, &mut self.rows);
+            self.marginal.run(simd, prior, self.rows.as_slice(), round.faults, ratios.ln_unit);
+        }
         if self.marginal.sum < T::SAFE {
             return None;
         }
@@ -273,6 +296,10 @@ impl<T: InCells> Kernels<T> {
     /// The best quorum by the objective.
     fn searched<S: Simd>(&mut self, simd: S, case: Case<'_>, after: &mut After) -> Option<Quorum> {
         let Case { ratios, round, quorums, .. } = case;
+        let slack = case.slack_of_quorums::<S, T>();
+        if case.is_of_few::<T>() {
+            return nearest(simd, case, self.few.quorums(), slack, after);
+        }
         let (prior, rows) = (round.prior::<T>(ratios), self.rows.as_slice());
         let evidence = case.objective == Objective::Evidence;
         if T::UNIT > f64::UNIT && evidence {
@@ -280,7 +307,6 @@ impl<T: InCells> Kernels<T> {
         } else {
             self.search.run::<S, true>(simd, prior, rows, round.faults, quorums);
         }
-        let slack = case.slack_of_quorums::<S, T>();
         if T::UNIT > f64::UNIT {
             let first = if evidence { &self.search.sums } else { &self.search.peaks };
             return nearest(simd, case, first, slack, after);

@@ -50,7 +50,8 @@ impl<T: Real> Marginal<T> {
         }
     }
 
-    fn weigh(&mut self, n: usize, faults: usize, ln_unit: f64) {
+    /// Makes the weights.
+    pub(super) fn weigh(&mut self, n: usize, faults: usize, ln_unit: f64) {
         if self.weighed == Some((n, faults, ln_unit)) {
             return;
         }

@@ -1,13 +1,15 @@
 //! The SIMD backend: rounds across lanes of support points, in float32 where that is sure to be enough.
 //!
-//! How its numbers are scaled is told in [`ratios`], its kernels in [`marginal`] and [`search`], and what makes sure that its
+//! How its numbers are scaled is told in [`ratios`], its kernels in [`marginal`], [`search`] and [`few`], and what makes sure that its
 //! decisions are the scalar backend's in [`decide`].
 
 mod choose;
 mod decide;
+mod few;
 mod lanes;
 mod level;
 mod marginal;
+mod pairs;
 mod ratios;
 mod region;
 mod round;

@@ -35,6 +35,11 @@ pub(super) struct Cells {
 }
 
 impl Cells {
+    pub(super) fn clear(&mut self) {
+        self.single.clear();
+        self.double.clear();
+    }
+
     fn of(double: Vec<f64>) -> Self {
         Self { single: double.iter().map(|&x| x as f32).collect(), double }
     }
@@ -44,7 +49,8 @@ impl Cells {
 pub(super) struct RatioTable {
     layout: Layout,
     pub(super) cells: Cells,
-    pub(super) missing: f64,
+    /// Where the row of a replica that is silent begins: one ratio all along.
+    pub(super) missing: usize,
     ln_least: f64,
 }
 
@@ -118,20 +124,23 @@ fn top(table: &Table) -> f64 {
 
 impl RatioTable {
     fn new(table: &Table, points: usize, ln_value: f64, ln_missing: f64) -> Self {
+        let ln_rest = table.ln_missing() - ln_missing;
         let linear = |cells: &[f64]| {
             let mut linear: Vec<f64> = cells.iter().map(|ln| (ln - ln_value).exp()).collect();
             // The last rows are read in whole vectors too.
             linear.resize(cells.len() + LANES_MAX, 0.0);
-            Cells::of(linear)
+            let missing = linear.len();
+            linear.resize(missing + padded(points), ln_rest.exp());
+            (missing, Cells::of(linear))
         };
-        let (layout, cells) = match table.rows() {
+        let (layout, (missing, cells)) = match table.rows() {
             Rows::Translated { from, cells } => {
                 (Layout::Translated { from: *from, rows: cells.len() + 1 - points }, linear(cells))
             }
             Rows::Each { reports, cells } => {
                 (Layout::Each { reports: reports.clone(), points }, linear(cells))
             }
-            Rows::None => (Layout::None, Cells::default()),
+            Rows::None => (Layout::None, linear(&[])),
         };
         let ln_least = match table.rows() {
             Rows::Translated { cells, .. } | Rows::Each { cells, .. } => {
@@ -139,9 +148,8 @@ impl RatioTable {
             }
             Rows::None => 0.0,
         };
-        let ln_rest = table.ln_missing() - ln_missing;
         let ln_least = least([ln_least, ln_rest].into_iter());
-        Self { layout, cells, missing: ln_rest.exp(), ln_least }
+        Self { layout, cells, missing, ln_least }
     }
 
     /// Where the row of a report in bin `i` begins; `None` where the model must compute it.

@@ -23,7 +23,7 @@ pub(super) struct Round {
     /// Length of a row, in whole vectors.
     pub(super) stride: usize,
     /// Rows that are in no table, ratios.
-    computed: Vec<f64>,
+    computed: Cells,
     /// The prior of a round that has its own.
     own_prior: Option<Cells>,
     spare_prior: Cells,
@@ -34,8 +34,6 @@ pub(super) struct Round {
 enum Row {
     /// In its table, from this cell on.
     Table { table: u8, start: usize },
-    /// The same for every grid point.
-    Missing { table: u8 },
     /// Among the computed ones.
     Computed { table: u8, bin: i64, start: usize },
 }
@@ -56,7 +54,7 @@ impl Round {
                 Observation::Equivocated => continue,
                 Observation::Missing => {
                     silent += 1;
-                    Row::Missing { table }
+                    Row::Table { table, start: ratios.tables[usize::from(table)].missing }
                 }
                 Observation::Bin(bin) => match ratios.tables[usize::from(table)].row(bin) {
                     Some(start) => Row::Table { table, start },
@@ -72,18 +70,19 @@ impl Round {
         let equivocated = entry.observations.len() - self.rows.len();
         self.faults = model.faults().saturating_sub(equivocated);
         self.take_prior(entry);
-        self.computed.iter().all(|&ratio| ratio <= 1.0)
+        self.computed.double.iter().all(|&ratio| ratio <= 1.0)
     }
 
     fn compute(&mut self, model: &CompiledModel, ratios: &Ratios, position: usize, bin: i64) -> Row {
-        let (points, start) = (model.support().points(), self.computed.len());
-        self.computed.resize(start + self.stride, 0.0);
-        let cells = &mut self.computed[start..start + points];
+        let (points, start) = (model.support().points(), self.computed.double.len());
+        self.computed.double.resize(start + self.stride, 0.0);
+        let cells = &mut self.computed.double[start..start + points];
         model.likelihood(position, Observation::Bin(bin), cells);
         let ln_unit = model.ln_faulty(Observation::Bin(bin)) + ratios.ln_unit;
         cells.iter_mut().for_each(|ln| *ln -= ln_unit);
         self.ln_least = self.ln_least.min(least(cells.iter().copied()));
         cells.iter_mut().for_each(|cell| *cell = cell.exp());
+        self.computed.single.extend(self.computed.double[start..].iter().map(|&cell| cell as f32));
         Row::Computed { table: model.table_of()[position], bin, start }
     }
 
@@ -93,10 +92,9 @@ impl Round {
         }
         if let Some(ln_prior) = entry.ln_prior {
             let mut own = std::mem::take(&mut self.spare_prior);
-            own.double.clear();
+            own.clear();
             own.double.extend(ln_prior.iter().map(|ln| ln.exp()));
             own.double.resize(self.stride, 0.0);
-            own.single.clear();
             own.single.extend(own.double.iter().map(|&p| p as f32));
             self.ln_least = self.ln_least.min(least(ln_prior.iter().copied()));
             self.own_prior = Some(own);
@@ -148,38 +146,22 @@ impl Round {
     #[inline(always)]
     fn write<S: Simd, T: InCells>(&self, simd: S, ratios: &Ratios, out: &mut [T]) {
         let vectors = self.stride / T::Native::<S>::LEN;
-        for (out, &row) in out.chunks_exact_mut(self.stride).zip(&self.rows) {
-            match row {
-                Row::Table { table, start } => {
-                    let cells = T::cells(&ratios.tables[usize::from(table)].cells);
-                    let cells = &cells[start..start + self.stride];
-                    for v in 0..vectors {
-                        put::<S, T>(out, v, at::<S, T>(simd, cells, v));
-                    }
-                }
-                Row::Missing { table } => {
-                    let missing = T::of(ratios.tables[usize::from(table)].missing);
-                    for v in 0..vectors {
-                        put::<S, T>(out, v, T::Native::<S>::splat(simd, missing));
-                    }
-                }
-                Row::Computed { start, .. } => {
-                    let cells = &self.computed[start..start + self.stride];
-                    out.iter_mut().zip(cells).for_each(|(out, &cell)| *out = T::of(cell));
-                }
+        for (i, out) in out.chunks_exact_mut(self.stride).enumerate() {
+            let row = self.row::<T>(ratios, i);
+            for v in 0..vectors {
+                put::<S, T>(out, v, at::<S, T>(simd, row, v));
             }
         }
     }
 
-    /// The float64 row of the replica left at place `i`, or the one ratio that fills it.
-    pub(super) fn row<'a>(&'a self, ratios: &'a Ratios, i: usize) -> Result<&'a [f64], f64> {
-        match self.rows[i] {
-            Row::Table { table, start } => {
-                Ok(&ratios.tables[usize::from(table)].cells.double[start..start + self.stride])
-            }
-            Row::Missing { table } => Err(ratios.tables[usize::from(table)].missing),
-            Row::Computed { start, .. } => Ok(&self.computed[start..start + self.stride]),
-        }
+    /// The row of the replica left at place `i`.
+    #[inline(always)]
+    pub(super) fn row<'a, T: InCells>(&'a self, ratios: &'a Ratios, i: usize) -> &'a [T] {
+        let (cells, start) = match self.rows[i] {
+            Row::Table { table, start } => (&ratios.tables[usize::from(table)].cells, start),
+            Row::Computed { start, .. } => (&self.computed, start),
+        };
+        &T::cells(cells)[start..start + self.stride]
     }
 
     /// Whether the replicas left at places `a` and `b` were observed alike, so that they can be exchanged for each other.

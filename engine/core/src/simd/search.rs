@@ -2,6 +2,7 @@
 //! together.
 
 use super::lanes::{Aligned, Real, at, loaded, put, reduced};
+use super::pairs::Pairs;
 use super::walk::{Shape, Visit, Walk, Walked};
 use fearless_simd::prelude::*;
 
@@ -15,7 +16,11 @@ pub(super) struct Search<T> {
     /// Whether the walk's last run was of whole rows.
     pub(super) whole: bool,
     groups: [Aligned<T>; 2],
+    pairs: Pairs<T>,
 }
+
+/// Groups that are gathered before they are reduced.
+const GROUPS: usize = 4;
 
 /// Cells that a walk's rests may take: they are to stay in the cache.
 const REST_CELLS: usize = 1 << 15;
@@ -37,7 +42,7 @@ impl<T: Real> Search<T> {
         self.sums.resize(quorums.next_multiple_of(lanes), T::of(0.0));
         self.peaks.clear();
         self.peaks.resize(if PEAKS { self.sums.len() } else { 0 }, T::of(0.0));
-        self.groups.iter_mut().for_each(|group| group.resize(lanes * lanes));
+        self.groups.iter_mut().for_each(|group| group.resize(GROUPS * lanes * lanes));
         let fits = |wide: usize| Shape::rests(n, faults) * wide * lanes <= REST_CELLS;
         let mut from = 0;
         while from < vectors {
@@ -78,7 +83,20 @@ impl<T: Real> Search<T> {
             sums: &mut self.sums,
             peaks: &mut self.peaks,
         };
-        let walk = &mut self.walk;
+        let (walk, pairs) = (&mut self.walk, &mut self.pairs);
+        if !PEAKS && T::UNIT > f64::UNIT && Pairs::<T>::fits(shape, T::Native::<S>::LEN) {
+            simd.vectorize(
+                #[inline(always)]
+                || {
+                    let walked = walk.prepare(simd, rows, shape);
+                    pairs.make(simd, walked);
+                    let mut by_pairs = ByPairs { sums: &mut sums, pairs };
+                    walk.show(simd, prior, rows, shape, &mut by_pairs);
+                    sums.settle(simd);
+                },
+            );
+            return;
+        }
         simd.vectorize(
             #[inline(always)]
             || {
@@ -121,6 +139,33 @@ impl<S: Simd, T: Real, const PEAKS: bool, const WIDE: usize> Visit<S, T> for Sum
     }
 }
 
+/// The same where a pair left out is a look-up.
+struct ByPairs<'s, 'a, T, const PEAKS: bool, const WIDE: usize> {
+    sums: &'s mut Sums<'a, T, PEAKS, WIDE>,
+    pairs: &'s Pairs<T>,
+}
+
+impl<S: Simd, T: Real, const PEAKS: bool, const WIDE: usize> Visit<S, T> for ByPairs<'_, '_, T, PEAKS, WIDE> {
+    const HELD: usize = 3;
+
+    #[inline(always)]
+    fn leaves(&mut self, simd: S, base: &[T], rests: &[T]) {
+        self.sums.leaves(simd, base, rests);
+    }
+
+    #[inline(always)]
+    fn twigs(&mut self, simd: S, base: &mut [T], next: usize, walked: Walked<'_, T>) {
+        let mut known = loaded::<S, T, WIDE>(simd, base);
+        for a in next..walked.shape.n - 2 {
+            self.sums.gather(simd, &known, self.pairs.of(a + 1));
+            let row = walked.row::<S>(a);
+            for (v, known) in known.iter_mut().enumerate() {
+                *known *= at::<S, T>(simd, row, v);
+            }
+        }
+    }
+}
+
 impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
     /// Sum and peak of `known` times each of `rests`.
     #[inline(always)]
@@ -129,7 +174,7 @@ impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
         let mut rests = rests;
         while !rests.is_empty() {
             let place = self.gathered;
-            let count = (lanes - place).min(rests.len() / (WIDE * lanes));
+            let count = (GROUPS * lanes - place).min(rests.len() / (WIDE * lanes));
             let (now, later) = rests.split_at(count * WIDE * lanes);
             let group = self.group[place * lanes..].chunks_exact_mut(lanes);
             let mut peak_group = self.peak_group[place * lanes..].chunks_exact_mut(lanes);
@@ -152,7 +197,7 @@ impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
                 }
             }
             self.gathered = place + count;
-            if self.gathered == lanes {
+            if self.gathered == GROUPS * lanes {
                 self.settle(simd);
             }
             rests = later;
@@ -162,30 +207,30 @@ impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
     /// Reduces what has gathered; where that is less than a group the rest means nothing.
     #[inline(always)]
     fn settle<S: Simd>(&mut self, simd: S) {
-        if self.gathered == 0 {
-            return;
-        }
-        let place = self.settled;
         let lanes = T::Native::<S>::LEN;
-        let sums = reduced::<S, T>(
-            simd,
-            &self.group[..lanes * lanes],
-            #[inline(always)]
-            |a, b| a + b,
-        );
-        let sums = at::<S, T>(simd, self.sums, place) + sums;
-        put::<S, T>(self.sums, place, sums);
-        if PEAKS {
-            let peaks = reduced::<S, T>(
+        for group in 0..self.gathered.div_ceil(lanes) {
+            let cells = group * lanes * lanes..(group + 1) * lanes * lanes;
+            let place = self.settled + group;
+            let sums = reduced::<S, T>(
                 simd,
-                &self.peak_group[..lanes * lanes],
+                &self.group[cells.clone()],
                 #[inline(always)]
-                |a: T::Native<S>, b: T::Native<S>| a.max(b),
+                |a, b| a + b,
             );
-            let peaks = at::<S, T>(simd, self.peaks, place).max(peaks);
-            put::<S, T>(self.peaks, place, peaks);
+            let sums = at::<S, T>(simd, self.sums, place) + sums;
+            put::<S, T>(self.sums, place, sums);
+            if PEAKS {
+                let peaks = reduced::<S, T>(
+                    simd,
+                    &self.peak_group[cells],
+                    #[inline(always)]
+                    |a: T::Native<S>, b: T::Native<S>| a.max(b),
+                );
+                let peaks = at::<S, T>(simd, self.peaks, place).max(peaks);
+                put::<S, T>(self.peaks, place, peaks);
+            }
         }
-        self.settled += 1;
+        self.settled += self.gathered.div_ceil(lanes);
         self.gathered = 0;
     }
 }

@@ -1,7 +1,7 @@
 //! Products of a quorum's rows in float64, and what is reported of a distribution.
 
 use super::choose::TIE_RATIO;
-use super::lanes::{Aligned, Real, at, put};
+use super::lanes::{Aligned, LANES_MAX, Real};
 use super::ratios::Ratios;
 use super::round::Round;
 use crate::decision::{Quorum, Summary};
@@ -26,42 +26,46 @@ impl Masses {
         let prior = round.prior::<f64>(ratios);
         self.cells.resize(prior.len());
         let mut rows = [prior; ROWS];
-        let (mut count, mut factor, mut first) = (0, 1.0, true);
-        let n = round.replicas();
-        for i in (0..n).filter(|&i| quorum.contains(i)) {
-            match round.row(ratios, i) {
-                Ok(row) => {
-                    rows[count] = row;
-                    count += 1;
-                }
-                Err(ratio) => factor *= ratio,
-            }
+        let (mut count, mut first) = (0, true);
+        for i in quorum.positions() {
             if count == ROWS {
-                self.multiply(simd, first.then_some(prior), &rows, 1.0);
+                self.multiply(simd, first.then_some(prior), &rows);
                 (count, first) = (0, false);
             }
+            rows[count] = round.row::<f64>(ratios, i);
+            count += 1;
         }
-        self.multiply(simd, first.then_some(prior), &rows[..count], factor);
+        self.multiply(simd, first.then_some(prior), &rows[..count]);
     }
 
-    /// Multiplies `source`, or else the cells, by `rows` and `factor`, and finds sum and peak.
-    fn multiply<S: Simd>(&mut self, simd: S, source: Option<&[f64]>, rows: &[&[f64]], factor: f64) {
+    /// Multiplies `source`, or else the cells, by `rows`, and finds sum and peak.
+    fn multiply<S: Simd>(&mut self, simd: S, source: Option<&[f64]>, rows: &[&[f64]]) {
         let this = &mut *self;
         simd.vectorize(
             #[inline(always)]
             || {
-                let cells = this.cells.as_mut_slice();
-                let factor = S::f64s::splat(simd, factor);
-                let mut sum = S::f64s::splat(simd, 0.0);
-                let mut peak = sum;
-                for v in 0..cells.len() / S::f64s::LEN {
-                    let mut mass = at::<S, f64>(simd, source.unwrap_or(cells), v) * factor;
-                    for row in rows {
-                        mass *= at::<S, f64>(simd, row, v);
+                let lanes = S::f64s::LEN;
+                let zero = S::f64s::splat(simd, 0.0);
+                let (mut sum, mut peak) = (zero, zero);
+                for (block, cells) in
+                    this.cells.as_mut_slice().as_chunks_mut::<LANES_MAX>().0.iter_mut().enumerate()
+                {
+                    let source = source.map_or(&*cells, |source| &source.as_chunks().0[block]);
+                    let mut masses = [zero; LANES_MAX];
+                    for (mass, source) in masses.iter_mut().zip(source.chunks_exact(lanes)) {
+                        *mass = S::f64s::from_slice(simd, source);
                     }
-                    sum += mass;
-                    peak = peak.max(mass);
-                    put::<S, f64>(cells, v, mass);
+                    for row in rows {
+                        let row = &row.as_chunks::<LANES_MAX>().0[block];
+                        for (mass, row) in masses.iter_mut().zip(row.chunks_exact(lanes)) {
+                            *mass *= S::f64s::from_slice(simd, row);
+                        }
+                    }
+                    for (&mass, cells) in masses.iter().zip(cells.chunks_exact_mut(lanes)) {
+                        sum += mass;
+                        peak = peak.max(mass);
+                        mass.store_slice(cells);
+                    }
                 }
                 this.sum = sum.reduce_sum();
                 this.peak = peak.reduce_max();
@@ -82,8 +86,8 @@ impl Masses {
                 }
                 let mut sum = S::f64s::splat(simd, 0.0);
                 let mut peak = sum;
-                for v in 0..cells.len() / S::f64s::LEN {
-                    let mass = at::<S, f64>(simd, cells, v);
+                for cells in cells.chunks_exact(S::f64s::LEN) {
+                    let mass = S::f64s::from_slice(simd, cells);
                     sum += mass;
                     peak = peak.max(mass);
                 }
@@ -137,8 +141,8 @@ fn nearest<S: Simd>(simd: S, cells: &[f64], least: f64) -> (usize, bool) {
     let (mut first, mut count) = (0, 0);
     for (word, cells) in cells.chunks(64).enumerate() {
         let mut bits = 0;
-        for v in 0..cells.len() / S::f64s::LEN {
-            bits |= at::<S, f64>(simd, cells, v).simd_ge(least).to_bitmask() << (v * S::f64s::LEN);
+        for (v, cells) in cells.chunks_exact(S::f64s::LEN).enumerate() {
+            bits |= S::f64s::from_slice(simd, cells).simd_ge(least).to_bitmask() << (v * S::f64s::LEN);
         }
         if bits != 0 && count == 0 {
             first = word * 64 + bits.trailing_zeros() as usize;
@@ -154,8 +158,8 @@ fn moments<S: Simd>(simd: S, cells: &[f64], point: usize) -> (f64, f64) {
     let mut away = S::f64s::from_slice(simd, &LANES[..S::f64s::LEN]) - point as f64;
     let zero = S::f64s::splat(simd, 0.0);
     let (mut first, mut second) = (zero, zero);
-    for v in 0..cells.len() / S::f64s::LEN {
-        let share = at::<S, f64>(simd, cells, v) * away;
+    for cells in cells.chunks_exact(S::f64s::LEN) {
+        let share = S::f64s::from_slice(simd, cells) * away;
         first += share;
         second = share.mul_add(away, second);
         away += S::f64s::LEN as f64;
@@ -173,26 +177,26 @@ fn interval<S: Simd>(simd: S, cells: &[f64], sum: f64, tail: f64) -> (usize, usi
     const ROUNDING: f64 = 1e-12;
     let lanes = S::f64s::LEN;
     let (from, to) = ((tail - ROUNDING) * sum, (1.0 - tail - ROUNDING) * sum);
-    let within = |v: usize, before: f64, least: f64| {
-        let mut reached = before;
-        let cells = &cells[v * lanes..(v + 1) * lanes];
-        let first = cells.iter().position(|mass| {
-            reached += mass;
-            reached >= least
-        });
-        // Added up one by one the sum may fall short of what the whole vector gave.
-        v * lanes + first.unwrap_or(lanes - 1)
-    };
-    let (mut low, mut reached) = (None, 0.0);
-    for v in 0..cells.len() / lanes {
-        let before = reached;
-        reached += at::<S, f64>(simd, cells, v).reduce_sum();
-        if low.is_none() && reached >= from {
-            low = Some(within(v, before, from));
-        }
-        if reached >= to {
-            return (low.unwrap_or(cells.len()), within(v, before, to));
+    // Counted, not looked for: where it ends is different every time, and so no jump is foreseen.
+    let mut reached = 0.0;
+    let (mut low, mut high) = ((0, 0.0), (0, 0.0));
+    for cells in cells.chunks_exact(lanes) {
+        reached += S::f64s::from_slice(simd, cells).reduce_sum();
+        for (bound, least) in [(&mut low, from), (&mut high, to)] {
+            let short = reached < least;
+            bound.0 += usize::from(short);
+            bound.1 = if short { reached } else { bound.1 };
         }
     }
-    (low.unwrap_or(cells.len()), cells.len())
+    let within = |(v, before): (usize, f64), least: f64| {
+        let Some(cells) = cells.chunks_exact(lanes).nth(v) else { return cells.len() };
+        let (mut reached, mut first) = (before, 0);
+        for &mass in cells {
+            reached += mass;
+            first += usize::from(reached < least);
+        }
+        // Added up one by one the sum may fall short of what the whole vector gave.
+        v * lanes + first.min(lanes - 1)
+    };
+    (within(low, from), within(high, to))
 }

@@ -10,12 +10,15 @@ use fearless_simd::prelude::*;
 
 /// What is done with the quorums.
 pub(super) trait Visit<S: Simd, T: Real> {
+    /// How many of those left out `twigs` sees to, where at least so many are: two or three.
+    const HELD: usize = 2;
+
     /// The quorums that differ in the last one left out: the products are `base` times each row of `rests`, which are
     /// as long as `base`.
     fn leaves(&mut self, simd: S, base: &[T], rests: &[T]);
 
     /// The quorums that differ in the last two left out, of which the first is at `next` or behind it: for each place
-    /// of it the leaves behind it, after which it is in.
+    /// of it the leaves behind it, after which it is in. Or in the last three, where so many are held.
     fn twigs(&mut self, simd: S, base: &mut [T], next: usize, walked: Walked<'_, T>);
 }
 
@@ -102,17 +105,38 @@ impl<T: Real> Walk<T> {
         ready: bool,
         visitor: &mut impl Visit<S, T>,
     ) {
-        let base = self.base.as_mut_slice();
-        let cells = shape.wide * T::Native::<S>::LEN;
-        for v in 0..shape.wide {
-            put::<S, T>(base, v, at::<S, T>(simd, prior, shape.from + v));
+        if !ready {
+            self.prepare(simd, rows, shape);
         }
+        self.show(simd, prior, rows, shape, visitor);
+    }
+
+    /// Makes the rests.
+    #[inline(always)]
+    pub(super) fn prepare<'a, S: Simd>(&'a mut self, simd: S, rows: &'a [T], shape: Shape) -> Walked<'a, T> {
         let rests = self.rests.as_mut_slice();
         match shape.f {
-            _ if ready => {}
             0 => all_in(simd, rows, shape, rests),
             1 => all_but_one(simd, rows, shape, rests),
             _ => remaining(simd, rows, shape, rests),
+        }
+        Walked { shape, rows, rests }
+    }
+
+    /// Shows all quorums to `visitor`, with the rests that there are.
+    #[inline(always)]
+    pub(super) fn show<S: Simd>(
+        &mut self,
+        simd: S,
+        prior: &[T],
+        rows: &[T],
+        shape: Shape,
+        visitor: &mut impl Visit<S, T>,
+    ) {
+        let (base, rests) = (self.base.as_mut_slice(), self.rests.as_slice());
+        let cells = shape.wide * T::Native::<S>::LEN;
+        for v in 0..shape.wide {
+            put::<S, T>(base, v, at::<S, T>(simd, prior, shape.from + v));
         }
         if shape.f < 2 {
             visitor.leaves(simd, &base[..cells], if shape.f == 0 { &rests[..cells] } else { rests });
@@ -179,13 +203,13 @@ fn remaining<S: Simd, T: Real>(simd: S, rows: &[T], shape: Shape, rests: &mut [T
 }
 
 #[inline(always)]
-fn descend<S: Simd, T: Real>(
+fn descend<S: Simd, T: Real, V: Visit<S, T>>(
     simd: S,
     rows: &[T],
     shape: Shape,
     base: &mut [T],
     rests: &[T],
-    visitor: &mut impl Visit<S, T>,
+    visitor: &mut V,
 ) {
     let Shape { n, f, wide, .. } = shape;
     let lanes = T::Native::<S>::LEN;
@@ -194,7 +218,7 @@ fn descend<S: Simd, T: Real>(
     let walked = Walked { shape, rows, rests };
     loop {
         let next = out[level];
-        if level + 2 == f {
+        if level + V::HELD == f {
             let base = &mut base[level * wide * lanes..(level + 1) * wide * lanes];
             visitor.twigs(simd, base, next, walked);
         } else if next + f - level <= n {

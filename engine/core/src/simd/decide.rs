@@ -217,7 +217,8 @@ impl<T: InCells> Kernels<T> {
         round.gather(simd, ratios, &mut self.rows);
         (self.gathered, self.search.whole) = (true, false);
         let prior = round.prior::<T>(ratios);
-        self.marginal.run(simd, prior, self.rows.as_slice(), round.faults, ratios.ln_unit);
+        let whole = entry.wants_marginal;
+        self.marginal.run(simd, prior, self.rows.as_slice(), round.faults, ratios.ln_unit, whole);
         if self.marginal.sum < T::SAFE {
             return None;
         }

@@ -9,6 +9,7 @@ mod lanes;
 mod level;
 mod marginal;
 mod ratios;
+mod reach;
 mod region;
 mod round;
 mod search;

@@ -16,7 +16,7 @@ pub(super) struct Reach<T> {
     masses: Aligned<T>,
 }
 
-/// The bound's constants.
+/// The bound's constants; a `t` of 0 where there is none.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Bound {
     t: f64,
@@ -24,11 +24,10 @@ pub(super) struct Bound {
     scale: f64,
 }
 
-/// Part of the largest `t` at which being smaller costs nothing where no replica agrees with a point.
-const T_PART: f64 = 1.0 / 4.0;
-/// Beyond these a bound says nothing: products of (1 + t) and the scale have to stay finite in float32.
+/// Few enough above 1 that no product of as many replicas as there can be overflows.
 const T_MAX: f64 = 0.5;
-const SCALE_MAX: f64 = 1e25;
+/// The first vector begins so many points before the one with the largest bound, if it has room for them.
+const BACK: usize = 3;
 /// Products are looked at so many vectors at a time.
 const GROUP: usize = 4;
 
@@ -37,8 +36,9 @@ impl Bound {
     pub(super) fn new<T: Real>(weights: &[T]) -> Self {
         let f = weights.len() - 1;
         let last = weights[f].wide() * (f + 1) as f64;
-        // At this t the last weight counts as much as the first.
-        let t = (last.powf(1.0 / f.max(1) as f64) * T_PART).min(T_MAX);
+        // At this t the last weight counts as much as the first: where no replica agrees with a point, the largest t
+        // down to which less is better.
+        let t = last.powf(1.0 / f.max(1) as f64).min(T_MAX);
         let per_t = 1.0 / t;
         let mut power = 1.0;
         let mut scale = 0.0;
@@ -46,7 +46,8 @@ impl Bound {
             scale = f64::max(scale, weight.wide() * power);
             power *= per_t;
         }
-        Self { t, scale }
+        // Beyond this, or where a weight is out of range, there is no bound.
+        if scale * T::LOST < 1e-6 { Self { t, scale } } else { Self { t: 0.0, scale: 1.0 } }
     }
 }
 
@@ -81,7 +82,7 @@ impl<T: Real> Reach<T> {
             }
         }
         // Where products underflow less than this is lost.
-        let least = if bound.t > 0.0 && bound.scale < SCALE_MAX { T::LOST } else { f64::INFINITY };
+        let least = if bound.t > 0.0 { T::LOST } else { f64::INFINITY };
         let least = T::Native::<S>::splat(simd, T::of(least));
         let zero = T::Native::<S>::splat(simd, T::of(0.0));
         for (v, &product) in products.iter().enumerate() {
@@ -114,7 +115,7 @@ impl<T: Real> Reach<T> {
         let back = match (x == 0 || seen(x - 1), seen(x + 1)) {
             (true, _) => 0,
             (_, true) => lanes - 1,
-            _ => lanes / 2 - 1,
+            _ => (lanes / 2 - 1).max(BACK).min(lanes - 1),
         };
         Some(x.saturating_sub(back).min(bounds.len() - lanes))
     }
@@ -128,5 +129,49 @@ impl<T: Real> Reach<T> {
         masses.fill(T::of(0.0));
         self.bounds.as_mut_slice()[points].fill(T::of(0.0));
         taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fearless_simd::{Level, dispatch};
+
+    /// `Σ_b v_b E_b` by the recurrence.
+    fn given(weights: &[f64], ratios: impl Iterator<Item = f64>) -> f64 {
+        let mut sums = vec![0.0; weights.len()];
+        sums[0] = 1.0;
+        for ratio in ratios {
+            for b in (1..sums.len()).rev() {
+                sums[b] = sums[b] * ratio + sums[b - 1];
+            }
+            sums[0] *= ratio;
+        }
+        sums.iter().zip(weights).map(|(sum, weight)| sum * weight).sum()
+    }
+
+    #[test]
+    fn no_point_gives_more_than_its_bound_and_each_is_taken_once() {
+        let (n, points) = (9, 48);
+        let weights = [0.2, 0.2 * 3.0 / 9.0, 0.2 * 9.0 / 36.0, 0.2 * 27.0 / 84.0, 0.2 * 81.0 / 126.0];
+        let prior: Vec<f64> = (0..points).map(|x| if x % 7 == 3 { 0.0 } else { 1.0 / 48.0 }).collect();
+        let ratio = |i: usize, x: usize| (-0.1 * (x as f64 - 3.0 * i as f64 - 8.0).powi(2)).exp();
+        let rows: Vec<f64> = (0..n * points).map(|cell| ratio(cell / points, cell % points)).collect();
+        let mut reach = Reach::default();
+        let mut counted = vec![0.0; points];
+        dispatch!(Level::baseline(), simd => {
+            reach.begin(simd, &prior, &rows, Bound::new(&weights));
+            for (x, &mass) in prior.iter().enumerate() {
+                let given = mass * given(&weights, (0..n).map(|i| ratio(i, x)));
+                let bound = reach.bounds.as_slice()[x];
+                assert!(given <= bound * (1.0 + 1e-12), "{x}: {given} {bound}");
+            }
+            while let Some(from) = reach.next(simd, 0.0) {
+                for (lane, &mass) in reach.take(simd, from).as_slice().iter().enumerate() {
+                    counted[from + lane] += mass;
+                }
+            }
+        });
+        assert_eq!(counted, prior);
     }
 }

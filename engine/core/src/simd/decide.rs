@@ -239,7 +239,8 @@ impl<T: InCells> Kernels<T> {
             };
         } else {
             round.gather(simd, ratios, &mut self.rows);
-            self.marginal.run(simd, prior, self.rows.as_slice(), round.faults, ratios.ln_unit);
+            let whole = entry.wants_marginal;
+            self.marginal.run(simd, prior, self.rows.as_slice(), round.faults, ratios.ln_unit, whole);
         }
         if self.marginal.sum < T::SAFE {
             return None;

@@ -19,6 +19,8 @@ pub(super) trait Real: SimdFloatElement {
     const SAFE: f64;
     /// Nothing that is compared may be taken for nearer than this (natural logarithm): the scalar code rounds too.
     const SLACK_MIN: f64;
+    /// More than all that underflow takes from a product of numbers of which few are above 1 and none above 1.5.
+    const LOST: f64;
     fn of(x: f64) -> Self;
     fn wide(self) -> f64;
 }
@@ -27,6 +29,7 @@ impl Real for f32 {
     const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
     const SAFE: f64 = 1e-23;
     const SLACK_MIN: f64 = 0.0;
+    const LOST: f64 = 1e-36;
     fn of(x: f64) -> Self {
         x as f32
     }
@@ -39,6 +42,7 @@ impl Real for f64 {
     const UNIT: f64 = 1.0 / (1u64 << 53) as f64;
     const SAFE: f64 = 1e-280;
     const SLACK_MIN: f64 = 1e-9;
+    const LOST: f64 = 1e-280;
     fn of(x: f64) -> Self {
         x
     }

@@ -6,6 +6,7 @@
 //! `A_i[b] = A_{i+1}[b]·r_i + A_{i+1}[b+1]`, and replica i is honest in `r_i Σ_b B_i[b]·A_{i+1}[b]` of the whole.
 
 use super::lanes::{Aligned, Real, at, put};
+use super::reach::{Bound, Reach};
 use fearless_simd::prelude::*;
 
 /// The recurrence's memory, and what it leaves there.
@@ -24,11 +25,21 @@ pub(super) struct Marginal<T> {
     shares: Aligned<T>,
     before: Aligned<T>,
     after: Aligned<T>,
+    reach: Reach<T>,
+    bound: Bound,
 }
 
 impl<T: Real> Marginal<T> {
     /// Of `rows`, one for each replica that is left, as long as `prior`, at most `faults` of them faulty.
-    pub(super) fn run<S: Simd>(&mut self, simd: S, prior: &[T], rows: &[T], faults: usize, ln_unit: f64) {
+    pub(super) fn run<S: Simd>(
+        &mut self,
+        simd: S,
+        prior: &[T],
+        rows: &[T],
+        faults: usize,
+        ln_unit: f64,
+        whole: bool,
+    ) {
         let (n, width) = (rows.len() / prior.len(), faults + 1);
         self.weigh(n, faults, ln_unit);
         let lanes = T::Native::<S>::LEN;
@@ -45,7 +56,7 @@ impl<T: Real> Marginal<T> {
             4 => this.small::<S, 4>(simd, prior, rows),
             _ => simd.vectorize(
                 #[inline(always)]
-                || this.large(simd, prior, rows, width),
+                || this.large(simd, prior, rows, width, whole),
             ),
         }
     }
@@ -62,6 +73,9 @@ impl<T: Real> Marginal<T> {
         for b in 0..=faults {
             self.weights.push(T::of(weight));
             weight *= per_fault * (b + 1) as f64 / (n - b) as f64;
+        }
+        if faults >= SMALL {
+            self.bound = Bound::new(&self.weights);
         }
     }
 
@@ -132,64 +146,103 @@ impl<T: Real> Marginal<T> {
         );
     }
 
-    /// The same for any number of faults, some replicas at a time.
+    /// The same for any number of faults, some replicas at a time, at the points that [`Reach`] leaves. With `whole` the
+    /// others have their `total` too.
     #[inline(always)]
-    fn large<S: Simd>(&mut self, simd: S, prior: &[T], rows: &[T], width: usize) {
-        let vectors = prior.len() / T::Native::<S>::LEN;
-        let n = rows.len() / prior.len();
-        let zero = T::Native::<S>::splat(simd, T::of(0.0));
-        let single = n % BLOCK;
-        let sweep = Sweep { rows, vectors, width };
-        let row_cells = width * T::Native::<S>::LEN;
+    fn large<S: Simd>(&mut self, simd: S, prior: &[T], rows: &[T], width: usize, whole: bool) {
+        let lanes = T::Native::<S>::LEN;
+        let (stride, n) = (prior.len(), rows.len() / prior.len());
         self.shares.as_mut_slice().fill(T::of(0.0));
-        let mut all = zero;
-        for v in 0..vectors {
-            let mass = at::<S, T>(simd, prior, v);
-            let before = self.before.as_mut_slice();
-            before[..row_cells].fill(T::of(0.0));
-            put::<S, T>(before, 0, T::Native::<S>::splat(simd, T::of(1.0)));
-            // The replicas that do not make up a block come first, one by one.
-            let mut place = 0;
-            for i in 0..n {
-                if i < single {
-                    sweep.forward::<S, 1>(simd, v, i, &mut before[place * row_cells..]);
-                } else if (i - single).is_multiple_of(BLOCK) {
-                    sweep.forward::<S, BLOCK>(simd, v, i, &mut before[place * row_cells..]);
-                } else {
-                    continue;
-                }
-                place += 1;
-            }
-            let mut total = zero;
-            let after = self.after.as_mut_slice();
-            for (b, &weight) in self.weights.iter().enumerate() {
-                let weight = T::Native::<S>::splat(simd, weight);
-                total = at::<S, T>(simd, before, place * width + b).mul_add(weight, total);
-                put::<S, T>(after, b, weight);
-            }
-            total *= mass;
-            put::<S, T>(self.total.as_mut_slice(), v, total);
+        self.total.as_mut_slice().fill(T::of(0.0));
+        self.reach.begin(simd, prior, rows, self.bound);
+        let unseen = UNSEEN / (stride * stride * stride) as f64;
+        let (mut all, mut sum) = (T::Native::<S>::splat(simd, T::of(0.0)), 0.0);
+        while let Some(from) = self.reach.next(simd, unseen * sum) {
+            let mass = self.reach.take(simd, from);
+            let sweep = Sweep { rows, stride, from, width };
+            let total = self.forward(simd, sweep, n, mass);
             all += total;
-            let shares = self.shares.as_mut_slice();
-            while place > 0 {
-                place -= 1;
-                let known = &before[place * row_cells..(place + 1) * row_cells];
-                if place < single {
-                    let [honest] = sweep.backward::<S, 1>(simd, v, place, known, after);
-                    add(simd, shares, place, honest * sweep.ratio::<S>(simd, v, place) * mass);
-                } else {
-                    let first = single + (place - single) * BLOCK;
-                    let honest = sweep.backward::<S, BLOCK>(simd, v, first, known, after);
-                    let ratios = sweep.ratios::<S, BLOCK>(simd, v, first);
-                    for (k, share) in shares_of_block(&ratios, &honest).into_iter().enumerate() {
-                        add(simd, shares, first + k, share * mass);
-                    }
-                }
+            let here = total.reduce_sum().wide();
+            sum += here;
+            if here > unseen * sum {
+                self.backward(simd, sweep, n, mass);
+            }
+        }
+        for from in (0..stride).step_by(lanes).filter(|_| whole) {
+            let mass = self.reach.take(simd, from);
+            if mass.reduce_max().wide() > 0.0 {
+                all += self.forward(simd, Sweep { rows, stride, from, width }, n, mass);
             }
         }
         self.finish(simd, all, n);
     }
+
+    /// Adds up `total` at a vector of points and gives it; the sums before each block are put down in `before`.
+    #[inline(always)]
+    fn forward<S: Simd>(
+        &mut self,
+        simd: S,
+        sweep: Sweep<'_, T>,
+        n: usize,
+        mass: T::Native<S>,
+    ) -> T::Native<S> {
+        let (width, single) = (sweep.width, n % BLOCK);
+        let row_cells = width * T::Native::<S>::LEN;
+        let before = self.before.as_mut_slice();
+        before[..row_cells].fill(T::of(0.0));
+        put::<S, T>(before, 0, T::Native::<S>::splat(simd, T::of(1.0)));
+        // The replicas that do not make up a block come first, one by one.
+        for i in 0..single {
+            sweep.forward::<S, 1>(simd, i, &mut before[i * row_cells..]);
+        }
+        let mut place = single;
+        for first in (single..n).step_by(BLOCK) {
+            sweep.forward::<S, BLOCK>(simd, first, &mut before[place * row_cells..]);
+            place += 1;
+        }
+        let mut total = T::Native::<S>::splat(simd, T::of(0.0));
+        for (b, &weight) in self.weights.iter().enumerate() {
+            let weight = T::Native::<S>::splat(simd, weight);
+            total = at::<S, T>(simd, before, place * width + b).mul_add(weight, total);
+        }
+        total *= mass;
+        let here = &mut self.total.as_mut_slice()[sweep.from..sweep.from + T::Native::<S>::LEN];
+        (T::Native::<S>::from_slice(simd, here) + total).store_slice(here);
+        total
+    }
+
+    /// Adds up `shares` at the vector of points at which [`Self::forward`] was last.
+    #[inline(always)]
+    fn backward<S: Simd>(&mut self, simd: S, sweep: Sweep<'_, T>, n: usize, mass: T::Native<S>) {
+        let single = n % BLOCK;
+        let row_cells = sweep.width * T::Native::<S>::LEN;
+        let (before, after) = (self.before.as_slice(), self.after.as_mut_slice());
+        for (b, &weight) in self.weights.iter().enumerate() {
+            put::<S, T>(after, b, T::Native::<S>::splat(simd, weight));
+        }
+        let shares = self.shares.as_mut_slice();
+        for place in (0..single + (n - single) / BLOCK).rev() {
+            let known = &before[place * row_cells..(place + 1) * row_cells];
+            if place < single {
+                let [honest] = sweep.backward::<S, 1>(simd, place, known, after);
+                add(simd, shares, place, honest * sweep.ratio::<S>(simd, place) * mass);
+            } else {
+                let first = single + (place - single) * BLOCK;
+                let honest = sweep.backward::<S, BLOCK>(simd, first, known, after);
+                let ratios = sweep.ratios::<S, BLOCK>(simd, first);
+                for (k, share) in shares_of_block(&ratios, &honest).into_iter().enumerate() {
+                    add(simd, shares, first + k, share * mass);
+                }
+            }
+        }
+    }
 }
+
+/// With fewer faults than this the sums stay in registers.
+const SMALL: usize = 4;
+/// Points that together give less than this part of the sum, divided by the square of the number of points, are left out:
+/// mean and sd do not show them.
+const UNSEEN: f64 = 1e-12;
 
 /// Replicas that are taken together: a sum is then read and written once for all of them.
 const BLOCK: usize = 4;
@@ -204,30 +257,33 @@ fn add<S: Simd, T: Real>(simd: S, cells: &mut [T], v: usize, more: T::Native<S>)
 #[derive(Clone, Copy)]
 struct Sweep<'a, T> {
     rows: &'a [T],
-    vectors: usize,
+    /// Cells from one row to the next.
+    stride: usize,
+    /// The first of the points.
+    from: usize,
     width: usize,
 }
 
 impl<T: Real> Sweep<'_, T> {
     #[inline(always)]
-    fn ratio<S: Simd>(&self, simd: S, v: usize, i: usize) -> T::Native<S> {
-        at::<S, T>(simd, self.rows, i * self.vectors + v)
+    fn ratio<S: Simd>(&self, simd: S, i: usize) -> T::Native<S> {
+        T::Native::<S>::from_slice(simd, &self.rows[i * self.stride + self.from..][..T::Native::<S>::LEN])
     }
 
     #[inline(always)]
-    fn ratios<S: Simd, const K: usize>(&self, simd: S, v: usize, first: usize) -> [T::Native<S>; K] {
+    fn ratios<S: Simd, const K: usize>(&self, simd: S, first: usize) -> [T::Native<S>; K] {
         let mut ratios = [T::Native::<S>::splat(simd, T::of(0.0)); K];
         for (k, ratio) in ratios.iter_mut().enumerate() {
-            *ratio = self.ratio::<S>(simd, v, first + k);
+            *ratio = self.ratio::<S>(simd, first + k);
         }
         ratios
     }
 
     /// From the sums before replica `first`, which `cells` begin with, to those `K` replicas on, which are put behind.
     #[inline(always)]
-    fn forward<S: Simd, const K: usize>(&self, simd: S, v: usize, first: usize, cells: &mut [T]) {
+    fn forward<S: Simd, const K: usize>(&self, simd: S, first: usize, cells: &mut [T]) {
         let zero = T::Native::<S>::splat(simd, T::of(0.0));
-        let ratios = self.ratios::<S, K>(simd, v, first);
+        let ratios = self.ratios::<S, K>(simd, first);
         let (known, next) = cells.split_at_mut(self.width * T::Native::<S>::LEN);
         // Sums over the replicas up to each of the block, for one less left out.
         let mut less = [zero; K];
@@ -253,13 +309,12 @@ impl<T: Real> Sweep<'_, T> {
     fn backward<S: Simd, const K: usize>(
         &self,
         simd: S,
-        v: usize,
         first: usize,
         known: &[T],
         after: &mut [T],
     ) -> [T::Native<S>; K] {
         let zero = T::Native::<S>::splat(simd, T::of(0.0));
-        let ratios = self.ratios::<S, K>(simd, v, first);
+        let ratios = self.ratios::<S, K>(simd, first);
         let (mut more, mut later, mut sums) = ([zero; K], [zero; K], [zero; K]);
         for b in (0..self.width.min(first + K + 1)).rev() {
             let mut sum = at::<S, T>(simd, after, b);

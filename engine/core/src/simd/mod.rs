@@ -11,6 +11,7 @@ mod level;
 mod marginal;
 mod pairs;
 mod ratios;
+mod reach;
 mod region;
 mod round;
 mod search;

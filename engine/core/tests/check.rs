@@ -94,6 +94,13 @@ fn supports_and_levels() {
     );
     foolish(StreamSpec { output: OutputSpec::identity(normal(0.4)), ..sane() }, StepCoarse, "support.step");
     foolish(StreamSpec { output: OutputSpec::identity(normal(200.0)), ..sane() }, NoiseWide, "output.noise");
+    let mut shared = StreamSpec { output: OutputSpec::identity(normal(0.4)), ..sane() };
+    shared.replicas[1].link = Some(Link::OnTime(0.5));
+    assert_eq!(
+        kinds(shared),
+        [(StepCoarse, "support.step".to_owned())],
+        "one noise under two links is told once"
+    );
     let cauchy = Distribution::student_t(1.0, 0.0, 0.1).expect("legal");
     foolish(StreamSpec { output: OutputSpec::identity(cauchy), ..sane() }, StepCoarse, "support.step");
     let mut output = OutputSpec::new(Computation::Max);

@@ -130,3 +130,47 @@ fn tables_follow_what_is_published() {
         }
     }
 }
+
+/// Replica 1 differs from the others by so little that two quorums, or two grid points, lie about one tie (1e-6) apart: some
+/// nearer to its edge than float32 can tell.
+#[test]
+fn at_the_edge_of_a_tie_the_scalar_code_is_followed() {
+    // Of many widths, so that float32 rounds otherwise each time.
+    let stream = |k: i32| {
+        let sd = 2.0 + 0.03 * f64::from(k.rem_euclid(31));
+        let mut spec = spec(&format!("s{k}"), (15, 1), Objective::Marginal, normal(sd));
+        spec.replicas[1].noise = Some(Distribution::normal(5e-8 * f64::from(k), sd).unwrap().into());
+        spec
+    };
+    let fleet = fleet((-300..300).map(stream).collect());
+    let bins = |values: [i64; 15]| values.map(Observation::Bin);
+    let quorums_tie = bins([29, 33, 30, 32, 31, 30, 32, 30, 32, 30, 32, 31, 31, 30, 32]);
+    let mut points_tie = bins([30, 31, 30, 31, 30, 31, 30, 31, 30, 31, 30, 31, 30, 31, 0]);
+    points_tie[14] = Observation::Missing;
+    for objective in Objective::ALL {
+        let mut batch = Batch::new();
+        for model in 0..fleet.models() {
+            for observations in [&quorums_tie, &points_tie] {
+                batch.push(Entry {
+                    model: ModelId(model as u32),
+                    objective: Some(objective),
+                    wants_marginal: false,
+                    wants_region: false,
+                    observations,
+                    ln_prior: None,
+                });
+            }
+        }
+        let (mut found, mut law) = (Decisions::new(), Decisions::new());
+        SimdBackend::new().with_threads(1).evaluate(&fleet, &batch, &mut found).unwrap();
+        ScalarBackend::new().evaluate(&fleet, &batch, &mut law).unwrap();
+        let mut outcomes = std::collections::BTreeSet::new();
+        for i in 0..batch.len() {
+            let of =
+                |decisions: &Decisions| (decisions.decision(i).point, decisions.decision(i).quorum.bits());
+            assert_eq!(of(&found), of(&law), "{objective}, round {i}");
+            outcomes.insert((i % 2, of(&law)));
+        }
+        assert!(outcomes.len() > 2, "{objective}: the ties have edges: {outcomes:?}");
+    }
+}

@@ -172,6 +172,23 @@ fn bad_input_is_one_line_and_exit_code_2() {
 }
 
 #[test]
+fn readings_are_not_overwritten() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (model, recorded) = (vectors().join("coin.toml"), vectors().join("coin.csv"));
+    let input = folder.path().join("readings.csv");
+    std::fs::copy(&recorded, &input).expect("a copy");
+    let also = folder.path().join("also.csv");
+    std::os::unix::fs::symlink(&input, &also).expect("a link");
+    for output in [&input, &also] {
+        let run = eval(&model, &input, output, &[]);
+        let error = String::from_utf8_lossy(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{error}");
+        assert!(error.contains("--output") && error.contains("which is read from"), "{error}");
+        assert_eq!(std::fs::read(&input).expect("readings"), std::fs::read(&recorded).expect("vectors"));
+    }
+}
+
+#[test]
 fn what_is_not_there_is_named() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let output = folder.path().join("d.jsonl");

@@ -115,11 +115,14 @@ impl<'a> Judge<'a> {
         Ok(false)
     }
 
-    /// Each kind's noise, with its key.
+    /// Each noise once, with its key: kinds that differ by their links alone share one.
     fn noises(&self) -> Result<Vec<(&'a str, &'a Distribution)>, ModelError> {
         let (spec, facts) = (self.spec, self.facts);
-        let mut noises = Vec::new();
+        let mut noises: Vec<(&str, &Distribution)> = Vec::new();
         for kind in &facts.kinds {
+            if noises.iter().any(|(key, _)| *key == kind.noise_key) {
+                continue;
+            }
             let own =
                 kind.positions.first().and_then(|&p| spec.replicas.get(p)).and_then(|r| r.noise.as_ref());
             if let Some(reference) = own.or(spec.output.noise.as_ref()) {

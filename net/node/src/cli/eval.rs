@@ -1,8 +1,9 @@
 //! `centauri eval`: decides recorded rounds.
 
-use super::explain::ExplanationFile;
+use super::explain::{ExplanationFile, is_same_place};
 use super::progress::Progress;
 use crate::backends::{self, BackendChoice, OpenOptions};
+use anyhow::ensure;
 use centauri_engine::{Fleet, Objective, Session, StreamId};
 use centauri_files::{
     AtomicFile, DecisionRecord, DecisionWriter, Directory, Format, Readings, Round, RoundCollector, Rounds,
@@ -52,6 +53,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Format::from_path(&arguments.input)?;
     let output_format = output_format(&arguments.output)?;
+    check_places(arguments)?;
     let text = read_model_text(&arguments.model)?;
     let model_name = arguments.model.display().to_string();
     let model = parse_model(&text, &model_name)?;
@@ -80,6 +82,16 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     evaluation.finish()?;
     output.commit()?;
     reasons.map_or(Ok(()), ExplanationFile::commit)
+}
+
+/// A file that is read would be gone once decisions or reasons have taken its place.
+fn check_places(arguments: &Arguments) -> anyhow::Result<()> {
+    let written = [("--output", Some(&arguments.output)), ("--explain", arguments.explain.as_ref())];
+    for (option, path) in written.into_iter().filter_map(|(option, path)| Some((option, path?))) {
+        let read = [&arguments.model, &arguments.input].into_iter().any(|read| is_same_place(path, read));
+        ensure!(!read, "{option}: found {}, which is read from, expected another place", path.display());
+    }
+    Ok(())
 }
 
 fn read_rounds<'d>(

@@ -45,7 +45,8 @@ impl ExplanationFile {
     }
 }
 
-fn is_same_place(a: &Path, b: &Path) -> bool {
+/// Whether both are standard output, or lead to one file.
+pub(super) fn is_same_place(a: &Path, b: &Path) -> bool {
     if is_standard_output(a) || is_standard_output(b) {
         return is_standard_output(a) && is_standard_output(b);
     }

@@ -31,6 +31,7 @@ pub use level::SimdLevel;
 use ratios::Ratios;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Evaluates rounds in lanes of the processor's vectors, and batches on several threads.
 ///
@@ -49,14 +50,15 @@ pub struct SimdBackend {
     pool: Option<rayon::ThreadPool>,
     /// By model of the fleet.
     ratios: Vec<Option<Ratios>>,
-    parts: Vec<Part>,
+    /// One for each thread: its memory stays in the cache of the core that the thread is on.
+    workers: Vec<Mutex<Worker>>,
+    /// What stretches of the batch came to.
+    parts: Vec<Decisions>,
 }
 
-/// A stretch of the batch, with the memory to decide it.
-#[derive(Debug, Default)]
-struct Part {
-    worker: Worker,
-    decisions: Decisions,
+/// A worker that a panic left behind is as good as any: each round takes everything in anew.
+fn locked(worker: &Mutex<Worker>) -> MutexGuard<'_, Worker> {
+    worker.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Fewer rounds than this are not worth a thread.
@@ -76,7 +78,8 @@ impl SimdBackend {
     pub fn with_level(level: SimdLevel) -> Self {
         let level = if SimdLevel::present().contains(&level) { level } else { SimdLevel::Baseline };
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self { level, threads, pool: None, ratios: Vec::new(), parts: Vec::new() }.with_threads(threads)
+        Self { level, threads, pool: None, ratios: Vec::new(), workers: Vec::new(), parts: Vec::new() }
+            .with_threads(threads)
     }
 
     /// On `threads` threads (at least one); one means the caller's own.
@@ -112,7 +115,7 @@ impl SimdBackend {
     #[must_use]
     pub fn rungs(&self) -> Rungs {
         let mut rungs = Rungs::default();
-        self.parts.iter().for_each(|part| rungs.add(part.worker.rungs));
+        self.workers.iter().for_each(|worker| rungs.add(locked(worker).rungs));
         rungs
     }
 
@@ -162,23 +165,25 @@ impl Backend for SimdBackend {
         self.prepare(fleet, batch)?;
         let wanted = if self.threads > 1 { self.threads * PARTS_PER_THREAD } else { 1 };
         let parts = wanted.min(batch.len() / ROUNDS_MIN).max(1);
+        self.workers.resize_with(self.threads, Mutex::default);
         if self.parts.len() < parts {
-            self.parts.resize_with(parts, Part::default);
+            self.parts.resize_with(parts, Decisions::new);
         }
         let job = Job { fleet, batch, ratios: &self.ratios, level: self.level.token() };
         let range = |part: usize| batch.len() * part / parts..batch.len() * (part + 1) / parts;
         match &self.pool {
             Some(pool) if parts > 1 => {
-                let workers = &mut self.parts[..parts];
+                let (workers, parts) = (&self.workers, &mut self.parts[..parts]);
                 pool.install(|| {
-                    workers.par_iter_mut().enumerate().for_each(|(k, part)| {
-                        part.decisions.clear();
-                        job.run(range(k), &mut part.worker, &mut part.decisions);
+                    parts.par_iter_mut().enumerate().for_each(|(k, part)| {
+                        let thread = rayon::current_thread_index().unwrap_or(0);
+                        part.clear();
+                        job.run(range(k), &mut locked(&workers[thread]), part);
                     });
                 });
-                self.parts[..parts].iter().for_each(|part| decisions.append(&part.decisions));
+                parts.iter().for_each(|part| decisions.append(part));
             }
-            _ => job.run(0..batch.len(), &mut self.parts[0].worker, decisions),
+            _ => job.run(0..batch.len(), &mut locked(&self.workers[0]), decisions),
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! `centauri-bench`: what Centauri is worth, beside every rival and under every attack.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 use centauri_bench::{accuracy, compare, report, speed};
 use clap::{Parser, Subcommand};
@@ -27,6 +27,7 @@ enum Command {
 
 /// Exit codes: 0 done, 1 `compare --fail-on-regression` found one, 2 bad input or arguments.
 fn main() -> ExitCode {
+    quiet_device_selection();
     match Cli::parse().command {
         Command::Accuracy(args) => ended(accuracy::run(&args)),
         Command::Eval(args) => ended(speed::run(&args)),
@@ -43,4 +44,12 @@ fn ended(result: anyhow::Result<()>) -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// As the `centauri` command does: Mesa's layer that picks a default graphics card complains on standard error where there is no
+/// desktop. Nothing here asks for a default card.
+#[expect(unsafe_code, reason = "the environment may be changed only while no other thread reads it")]
+fn quiet_device_selection() {
+    // SAFETY: the process has one thread yet.
+    unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
 }

@@ -3,6 +3,7 @@
 
 use super::choose::{TIE_RATIO, best, choose, most_honest, quorum};
 use super::few::Few;
+use super::few_hull::FewHull;
 use super::lanes::{Aligned, Real, at};
 use super::marginal::Marginal;
 use super::ratios::{InCells, Ratios};
@@ -55,6 +56,7 @@ struct Kernels<T> {
     marginal: Marginal<T>,
     search: Search<T>,
     few: Few<T>,
+    few_hull: FewHull<T>,
     /// Whether the rows are those of the round that was taken in last.
     gathered: bool,
 }
@@ -212,10 +214,16 @@ impl<T: InCells> Kernels<T> {
         round: &Round,
         none_underflows: bool,
     ) -> Option<(usize, usize)> {
+        let prior = round.prior::<T>(ratios);
+        let shape = (round.replicas(), round.faults);
+        if T::UNIT > f64::UNIT && Few::<T>::fits(shape.0, shape.1) && FewHull::<T>::fits(prior.len()) {
+            let row = |i| round.row::<T>(ratios, i);
+            return self.few_hull.run(simd, (prior, row), shape, region::tie());
+        }
         if !self.gathered {
             round.gather(simd, ratios, &mut self.rows);
         }
-        let (prior, rows) = (round.prior::<T>(ratios), self.rows.as_slice());
+        let rows = self.rows.as_slice();
         let ready = self.gathered && self.search.whole;
         region::hull(simd, &mut self.search.walk, prior, rows, round.faults, (ready, none_underflows))
     }

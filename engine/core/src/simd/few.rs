@@ -6,16 +6,16 @@
 //! registers. The largest sets are the quorums', and all together, weighted, are the marginal model.
 
 use super::choose::choose;
-use super::lanes::{Aligned, LANES_MAX, Real, at, padded, put, reduced};
+use super::lanes::{Aligned, LANES_MAX, Real, at, padded, put, reduced, times, tiny};
 use fearless_simd::prelude::*;
 
 /// Most replicas.
-const REPLICAS_MAX: usize = 8;
+pub(super) const REPLICAS_MAX: usize = 8;
 /// Room for a sum for each set, in whole vectors of any length.
 const SUMS: usize = 48;
 
 /// A stretch of cells that is some whole vectors at every level.
-type Block<T> = [T; LANES_MAX];
+pub(super) type Block<T> = [T; LANES_MAX];
 
 /// Calls the method for `N` replicas and `F` faulty ones.
 macro_rules! for_shape {
@@ -41,6 +41,7 @@ macro_rules! for_shape {
         }
     };
 }
+pub(super) use for_shape;
 
 /// The sums over the support of `P(x)` times the rows but those left out.
 #[derive(Debug, Default)]
@@ -181,7 +182,7 @@ impl<T: Real> Few<T> {
 
 /// The rows in blocks.
 #[inline(always)]
-fn blocks<'a, T: Real>(
+pub(super) fn blocks<'a, T: Real>(
     prior: &'a [T],
     row: impl Fn(usize) -> &'a [T],
     n: usize,
@@ -207,7 +208,7 @@ fn pass<S: Simd, T: Real, const N: usize, const F: usize>(
 ) {
     let lanes = T::Native::<S>::LEN;
     let zero = T::Native::<S>::splat(simd, T::of(0.0));
-    let mut sums = [zero; SUMS];
+    let mut sums = [tiny::<S, T>(simd); SUMS];
     let mut ratios = [zero; REPLICAS_MAX];
     // Products of all rows behind one.
     let mut after = [zero; REPLICAS_MAX];
@@ -222,7 +223,7 @@ fn pass<S: Simd, T: Real, const N: usize, const F: usize>(
             }
             after[N - 2] = ratios[N - 1];
             for i in (0..N - 2).rev() {
-                after[i] = after[i + 1] * ratios[i + 1];
+                after[i] = times::<S, T>(simd, after[i + 1], ratios[i + 1]);
             }
             let mut before = at::<S, T>(simd, prior, v);
             // Written out, so that all places are known and the sums need no memory.
@@ -236,7 +237,7 @@ fn pass<S: Simd, T: Real, const N: usize, const F: usize>(
                                 let mut known = before;
                                 for b in $a + 1..N - 1 {
                                     sums[place + b - $a - 1] = known.mul_add(after[b], sums[place + b - $a - 1]);
-                                    known *= ratios[b];
+                                    known = times::<S, T>(simd, known, ratios[b]);
                                 }
                                 sums[place + N - $a - 2] += known;
                             }
@@ -244,7 +245,7 @@ fn pass<S: Simd, T: Real, const N: usize, const F: usize>(
                         } else {
                             sums[single] += before;
                         }
-                        before *= ratios[$a];
+                        before = times::<S, T>(simd, before, ratios[$a]);
                     }
                 )*};
             }
@@ -278,7 +279,7 @@ fn recurrence<S: Simd, T: Real, const N: usize, const F: usize>(
     for (last, &weight) in last.iter_mut().zip(weights) {
         *last = T::Native::<S>::splat(simd, weight);
     }
-    let mut shares = [zero; REPLICAS_MAX];
+    let mut shares = [tiny::<S, T>(simd); REPLICAS_MAX];
     let mut all = zero;
     let mut ratios = [zero; REPLICAS_MAX];
     for ((block, prior), total) in prior.iter().enumerate().zip(total) {
@@ -299,9 +300,9 @@ fn recurrence<S: Simd, T: Real, const N: usize, const F: usize>(
                         ratios[$i] = ratio;
                         before[$i + 1] = match $i {
                             0 => [ratio, one, zero],
-                            1 => [known[0] * ratio, known[0] + ratio, one],
+                            1 => [times::<S, T>(simd, known[0], ratio), known[0] + ratio, one],
                             _ => [
-                                known[0] * ratio,
+                                times::<S, T>(simd, known[0], ratio),
                                 known[1].mul_add(ratio, known[0]),
                                 if F == 2 { known[2].mul_add(ratio, known[1]) } else { zero },
                             ],
@@ -311,11 +312,11 @@ fn recurrence<S: Simd, T: Real, const N: usize, const F: usize>(
             }
             forward!(0 1 2 3 4 5 6 7);
             let known = before[N];
-            let mut mixed = known[1].mul_add(last[1], known[0] * last[0]);
+            let mut mixed = known[1].mul_add(last[1], times::<S, T>(simd, known[0], last[0]));
             if F == 2 {
                 mixed = known[2].mul_add(last[2], mixed);
             }
-            mixed *= mass;
+            mixed = times::<S, T>(simd, mixed, mass);
             all += mixed;
             put::<S, T>(total, v, mixed);
             let mut after = last;
@@ -323,19 +324,25 @@ fn recurrence<S: Simd, T: Real, const N: usize, const F: usize>(
                 ($($i:literal)*) => {$(
                     if $i < N {
                         let (known, ratio) = (before[$i], ratios[$i]);
-                        let mut dot = if $i > 0 { known[0] * after[0] } else { after[0] };
+                        let mut dot = if $i > 0 { times::<S, T>(simd, known[0], after[0]) } else { after[0] };
                         if $i > 0 {
                             dot = if $i == 1 { dot + after[1] } else { known[1].mul_add(after[1], dot) };
                         }
                         if F == 2 && $i > 1 {
                             dot = if $i == 2 { dot + after[2] } else { known[2].mul_add(after[2], dot) };
                         }
-                        shares[$i] = (dot * ratio).mul_add(mass, shares[$i]);
-                        after[0] = after[0].mul_add(ratio, after[1]);
-                        if F == 2 {
-                            after[1] = after[1].mul_add(ratio, after[2]);
+                        shares[$i] = times::<S, T>(simd, dot, ratio).mul_add(mass, shares[$i]);
+                        // The first replica asks for nothing but the first of them.
+                        if $i > 0 {
+                            after[0] = after[0].mul_add(ratio, after[1]);
                         }
-                        after[F] *= ratio;
+                        if $i > 1 {
+                            if F == 2 {
+                                after[1] = after[1].mul_add(ratio, after[2]);
+                            }
+                            let last = &mut after[F];
+                            *last = times::<S, T>(simd, *last, ratio);
+                        }
                     }
                 )*};
             }

@@ -14,8 +14,10 @@ pub(super) fn padded(points: usize) -> usize {
 pub(super) trait Real: SimdFloatElement {
     /// Rounding unit.
     const UNIT: f64;
-    /// Sums of products of numbers up to 1 that are at least this large have lost nothing that shows to underflow: the
-    /// smallest normal number times the largest number of terms (4,096 points, 129 × 128 steps) is 2⁻²⁵ of it.
+    /// The smallest normal number: see [`times`].
+    const TINY: Self;
+    /// In sums of products of numbers up to 1 that are at least this large underflow does not show: [`Real::TINY`] times
+    /// the largest number of terms (4,096 points, 129 × 128 steps) is 2⁻²³ of it.
     const SAFE: f64;
     /// Nothing that is compared may be taken for nearer than this (natural logarithm): the scalar code rounds too.
     const SLACK_MIN: f64;
@@ -27,6 +29,7 @@ pub(super) trait Real: SimdFloatElement {
 
 impl Real for f32 {
     const UNIT: f64 = 1.0 / (1u64 << 24) as f64;
+    const TINY: Self = Self::MIN_POSITIVE;
     const SAFE: f64 = 1e-23;
     const SLACK_MIN: f64 = 0.0;
     const LOST: f64 = 1e-36;
@@ -40,6 +43,7 @@ impl Real for f32 {
 
 impl Real for f64 {
     const UNIT: f64 = 1.0 / (1u64 << 53) as f64;
+    const TINY: Self = Self::MIN_POSITIVE;
     const SAFE: f64 = 1e-280;
     const SLACK_MIN: f64 = 1e-9;
     const LOST: f64 = 1e-280;
@@ -85,6 +89,27 @@ impl<T: Real> Aligned<T> {
 pub(super) fn at<S: Simd, T: Real>(simd: S, cells: &[T], v: usize) -> T::Native<S> {
     let len = T::Native::<S>::LEN;
     T::Native::<S>::from_slice(simd, &cells[v * len..(v + 1) * len])
+}
+
+/// The product of `a` and `b`, which are normal numbers or 0, and [`Real::TINY`].
+///
+/// Far from what a replica reports products get arbitrarily small, and numbers below the smallest normal one cost some
+/// processors more than a hundred cycles each. A fused step that adds the smallest normal number costs what a
+/// multiplication does and has no such result.
+#[inline(always)]
+pub(super) fn times<S: Simd, T: Real>(simd: S, a: T::Native<S>, b: T::Native<S>) -> T::Native<S> {
+    a.mul_add(b, tiny::<S, T>(simd))
+}
+
+/// [`Real::TINY`] in every lane: what a sum of fused products begins with.
+#[inline(always)]
+pub(super) fn tiny<S: Simd, T: Real>(simd: S) -> T::Native<S> {
+    T::Native::<S>::splat(simd, T::TINY)
+}
+
+/// `x`, or 0 where that is below the smallest normal number.
+pub(super) fn normal<T: Real>(x: f64) -> T {
+    if x < T::TINY.wide() { T::of(0.0) } else { T::of(x) }
 }
 
 /// The first `WIDE` vectors of `cells`.
@@ -133,4 +158,35 @@ pub(super) fn reduced<S: Simd, T: Real>(
     halve!(2);
     halve!(1);
     vectors[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simd::SimdLevel;
+    use fearless_simd::dispatch;
+
+    fn products_are_normal<S: Simd, T: Real>(simd: S) {
+        let splat = |x: f64| T::Native::<S>::splat(simd, T::of(x));
+        let mut product = splat(1.0);
+        for _ in 0..200 {
+            product = times::<S, T>(simd, product, splat(1e-3));
+            assert!(product.reduce_min().wide() >= T::TINY.wide(), "{product:?}");
+        }
+        assert_eq!(times::<S, T>(simd, splat(0.25), splat(0.5)).reduce_min().wide(), 0.125);
+    }
+
+    #[test]
+    fn no_product_falls_below_the_smallest_normal_number() {
+        for level in SimdLevel::present() {
+            dispatch!(level.token(), simd => {
+                products_are_normal::<_, f32>(simd);
+                products_are_normal::<_, f64>(simd);
+            });
+        }
+        assert_eq!(normal::<f32>(1e-40), 0.0);
+        assert_eq!(normal::<f32>(1e-37), 1e-37);
+        assert_eq!(normal::<f64>(1e-320), 0.0);
+        assert_eq!(normal::<f64>(1e-300), 1e-300);
+    }
 }

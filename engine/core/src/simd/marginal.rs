@@ -5,7 +5,7 @@
 //! them for the factor that the left-out ones do not have. Backwards from the weights,
 //! `A_i[b] = A_{i+1}[b]·r_i + A_{i+1}[b+1]`, and replica i is honest in `r_i Σ_b B_i[b]·A_{i+1}[b]` of the whole.
 
-use super::lanes::{Aligned, Real, at, put};
+use super::lanes::{Aligned, Real, at, put, times, tiny};
 use super::reach::{Bound, Reach};
 use fearless_simd::prelude::*;
 
@@ -116,27 +116,27 @@ impl<T: Real> Marginal<T> {
                         for b in (1..WIDTH).rev() {
                             known[b] = known[b].mul_add(ratio, known[b - 1]);
                         }
-                        known[0] *= ratio;
+                        known[0] = times::<S, T>(simd, known[0], ratio);
                     }
-                    let mut total = known[0] * weights[0];
+                    let mut total = times::<S, T>(simd, known[0], weights[0]);
                     for b in 1..WIDTH {
                         total = known[b].mul_add(weights[b], total);
                     }
-                    total *= mass;
+                    total = times::<S, T>(simd, total, mass);
                     put::<S, T>(self.total.as_mut_slice(), v, total);
                     all += total;
                     let mut after = weights;
                     for i in (0..n).rev() {
                         let ratio = at::<S, T>(simd, rows, i * vectors + v);
-                        let mut dot = at::<S, T>(simd, before, i * WIDTH) * after[0];
+                        let mut dot = times::<S, T>(simd, at::<S, T>(simd, before, i * WIDTH), after[0]);
                         for (b, &after) in after.iter().enumerate().skip(1) {
                             dot = at::<S, T>(simd, before, i * WIDTH + b).mul_add(after, dot);
                         }
                         for b in 0..WIDTH - 1 {
                             after[b] = after[b].mul_add(ratio, after[b + 1]);
                         }
-                        after[WIDTH - 1] *= ratio;
-                        let share = dot * ratio * mass;
+                        after[WIDTH - 1] = times::<S, T>(simd, after[WIDTH - 1], ratio);
+                        let share = times::<S, T>(simd, times::<S, T>(simd, dot, ratio), mass);
                         let share = if v == 0 { share } else { share + at::<S, T>(simd, shares, i) };
                         put::<S, T>(shares, i, share);
                     }
@@ -200,12 +200,12 @@ impl<T: Real> Marginal<T> {
             sweep.forward::<S, BLOCK>(simd, first, &mut before[place * row_cells..]);
             place += 1;
         }
-        let mut total = T::Native::<S>::splat(simd, T::of(0.0));
+        let mut total = tiny::<S, T>(simd);
         for (b, &weight) in self.weights.iter().enumerate() {
             let weight = T::Native::<S>::splat(simd, weight);
             total = at::<S, T>(simd, before, place * width + b).mul_add(weight, total);
         }
-        total *= mass;
+        total = times::<S, T>(simd, total, mass);
         let here = &mut self.total.as_mut_slice()[sweep.from..sweep.from + T::Native::<S>::LEN];
         (T::Native::<S>::from_slice(simd, here) + total).store_slice(here);
         total
@@ -225,13 +225,14 @@ impl<T: Real> Marginal<T> {
             let known = &before[place * row_cells..(place + 1) * row_cells];
             if place < single {
                 let [honest] = sweep.backward::<S, 1>(simd, place, known, after);
-                add(simd, shares, place, honest * sweep.ratio::<S>(simd, place) * mass);
+                let honest = times::<S, T>(simd, honest, sweep.ratio::<S>(simd, place));
+                add(simd, shares, place, times::<S, T>(simd, honest, mass));
             } else {
                 let first = single + (place - single) * BLOCK;
                 let honest = sweep.backward::<S, BLOCK>(simd, first, known, after);
                 let ratios = sweep.ratios::<S, BLOCK>(simd, first);
-                for (k, share) in shares_of_block(&ratios, &honest).into_iter().enumerate() {
-                    add(simd, shares, first + k, share * mass);
+                for (k, share) in shares_of_block::<S, T>(simd, &ratios, &honest).into_iter().enumerate() {
+                    add(simd, shares, first + k, times::<S, T>(simd, share, mass));
                 }
             }
         }
@@ -286,7 +287,7 @@ impl<T: Real> Sweep<'_, T> {
         let ratios = self.ratios::<S, K>(simd, first);
         let (known, next) = cells.split_at_mut(self.width * T::Native::<S>::LEN);
         // Sums over the replicas up to each of the block, for one less left out.
-        let mut less = [zero; K];
+        let mut less = [tiny::<S, T>(simd); K];
         for b in 0..self.width {
             // Of so few replicas no more can have been left out, nor is it asked for.
             if b > first + K {
@@ -313,9 +314,9 @@ impl<T: Real> Sweep<'_, T> {
         known: &[T],
         after: &mut [T],
     ) -> [T::Native<S>; K] {
-        let zero = T::Native::<S>::splat(simd, T::of(0.0));
+        let tiny = tiny::<S, T>(simd);
         let ratios = self.ratios::<S, K>(simd, first);
-        let (mut more, mut later, mut sums) = ([zero; K], [zero; K], [zero; K]);
+        let (mut more, mut later, mut sums) = ([tiny; K], [tiny; K], [tiny; K]);
         for b in (0..self.width.min(first + K + 1)).rev() {
             let mut sum = at::<S, T>(simd, after, b);
             for k in (1..K).rev() {
@@ -342,17 +343,22 @@ impl<T: Real> Sweep<'_, T> {
 /// The part in which each replica of a block is honest, from the sums by how many of the block are left out: for each of
 /// those the ways to leave so many of the other three out.
 #[inline(always)]
-fn shares_of_block<S: Simd, V: SimdFloat<S>>(r: &[V; BLOCK], left_out: &[V; BLOCK]) -> [V; BLOCK] {
+fn shares_of_block<S: Simd, T: Real>(
+    simd: S,
+    r: &[T::Native<S>; BLOCK],
+    left_out: &[T::Native<S>; BLOCK],
+) -> [T::Native<S>; BLOCK] {
     let [none, one, two, three] = *left_out;
-    let both = [r[0] * r[1], r[2] * r[3]];
+    let both = [times::<S, T>(simd, r[0], r[1]), times::<S, T>(simd, r[2], r[3])];
     let either = [r[0] + r[1], r[2] + r[3]];
     let mut shares = *r;
     for (k, share) in shares.iter_mut().enumerate() {
         let (twin, pair) = (r[k ^ 1], 1 - k / 2);
-        let all = twin * both[pair];
-        let all_but_one = both[pair] + twin * either[pair];
+        let all = times::<S, T>(simd, twin, both[pair]);
+        let all_but_one = twin.mul_add(either[pair], both[pair]);
         let only_one = twin + either[pair];
-        *share *= none * all + one * all_but_one + two * only_one + three;
+        let rest = none.mul_add(all, one.mul_add(all_but_one, two.mul_add(only_one, three)));
+        *share = times::<S, T>(simd, *share, rest);
     }
     shares
 }

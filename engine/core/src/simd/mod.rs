@@ -1,12 +1,14 @@
 //! The SIMD backend: rounds across lanes of support points, in float32 where that is sure to be enough.
 //!
-//! How its numbers are scaled is told in [`ratios`], its kernels in [`marginal`], [`search`] and [`few`], and what makes sure that its
+//! How its numbers are scaled is told in [`ratios`], its kernels in [`marginal`], [`search`], [`few`] and [`few_hull`], and what makes sure that its
 //! decisions are the scalar backend's in [`decide`].
 
 mod choose;
 mod decide;
 mod few;
+mod few_hull;
 mod lanes;
+mod left;
 mod level;
 mod marginal;
 mod pairs;
@@ -27,9 +29,9 @@ pub use decide::Rungs;
 use decide::Worker;
 use fearless_simd::prelude::*;
 use fearless_simd::{Level, dispatch};
+use left::Left;
 pub use level::SimdLevel;
 use ratios::Ratios;
-use rayon::prelude::*;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -52,19 +54,19 @@ pub struct SimdBackend {
     ratios: Vec<Option<Ratios>>,
     /// One for each thread: its memory stays in the cache of the core that the thread is on.
     workers: Vec<Mutex<Worker>>,
-    /// What stretches of the batch came to.
-    parts: Vec<Decisions>,
+    /// What the pool's threads' stretches of the batch came to.
+    parts: Vec<Mutex<Decisions>>,
 }
 
-/// A worker that a panic left behind is as good as any: each round takes everything in anew.
-fn locked(worker: &Mutex<Worker>) -> MutexGuard<'_, Worker> {
-    worker.lock().unwrap_or_else(PoisonError::into_inner)
+/// What a panic left behind is as good as any: each round and each stretch takes everything in anew.
+fn locked<T>(memory: &Mutex<T>) -> MutexGuard<'_, T> {
+    memory.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Fewer rounds than this are not worth a thread.
 const ROUNDS_MIN: usize = 32;
-/// Parts for each thread: some take longer than others.
-const PARTS_PER_THREAD: usize = 4;
+/// Parts for each thread: some take longer than others, and at the end all wait for the last.
+const PARTS_PER_THREAD: usize = 16;
 
 impl SimdBackend {
     /// At the machine's best level, on as many threads as it has cores.
@@ -90,7 +92,7 @@ impl SimdBackend {
         if threads > 1 {
             // Where threads cannot be had the caller's own does the work.
             self.pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
+                .num_threads(threads - 1)
                 .thread_name(|i| format!("simd-{i}"))
                 .build()
                 .ok();
@@ -167,25 +169,53 @@ impl Backend for SimdBackend {
         let parts = wanted.min(batch.len() / ROUNDS_MIN).max(1);
         self.workers.resize_with(self.threads, Mutex::default);
         if self.parts.len() < parts {
-            self.parts.resize_with(parts, Decisions::new);
+            self.parts.resize_with(parts, Mutex::default);
         }
         let job = Job { fleet, batch, ratios: &self.ratios, level: self.level.token() };
-        let range = |part: usize| batch.len() * part / parts..batch.len() * (part + 1) / parts;
         match &self.pool {
             Some(pool) if parts > 1 => {
-                let (workers, parts) = (&self.workers, &mut self.parts[..parts]);
-                pool.install(|| {
-                    parts.par_iter_mut().enumerate().for_each(|(k, part)| {
-                        let thread = rayon::current_thread_index().unwrap_or(0);
-                        part.clear();
-                        job.run(range(k), &mut locked(&workers[thread]), part);
-                    });
+                let shared = Shared { job, left: Left::new(parts), parts: &self.parts[..parts] };
+                let (own, others) = self.workers.split_at(1);
+                pool.in_place_scope(|scope| {
+                    for worker in others {
+                        scope.spawn(|_| shared.from_the_back(&mut locked(worker)));
+                    }
+                    shared.from_the_front(&mut locked(&own[0]), decisions);
                 });
-                parts.iter().for_each(|part| decisions.append(part));
+                shared.parts[shared.left.first()..].iter().for_each(|part| decisions.append(&locked(part)));
             }
             _ => job.run(0..batch.len(), &mut locked(&self.workers[0]), decisions),
         }
         Ok(())
+    }
+}
+
+/// A batch that several threads decide: the caller from its front on, straight into the result, while the pool's threads wake
+/// up and take it from the back.
+struct Shared<'a> {
+    job: Job<'a>,
+    left: Left,
+    parts: &'a [Mutex<Decisions>],
+}
+
+impl Shared<'_> {
+    fn rounds(&self, part: usize) -> Range<usize> {
+        let (rounds, parts) = (self.job.batch.len(), self.parts.len());
+        rounds * part / parts..rounds * (part + 1) / parts
+    }
+
+    fn from_the_front(&self, worker: &mut Worker, decisions: &mut Decisions) {
+        while let Some(part) = self.left.take_first() {
+            self.job.run(self.rounds(part), worker, decisions);
+        }
+    }
+
+    fn from_the_back(&self, worker: &mut Worker) {
+        while let Some(part) = self.left.take_last() {
+            let mut decisions = locked(&self.parts[part]);
+            decisions.clear();
+            self.job.run(self.rounds(part), worker, &mut decisions);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! they do. With the products of all remaining rows but two as a look-up there are fewer nodes with more to do.
 
 use super::choose::choose;
-use super::lanes::{Aligned, Real, at, put};
+use super::lanes::{Aligned, Real, at, put, times};
 use super::walk::{Shape, Walked};
 use fearless_simd::prelude::*;
 
@@ -57,7 +57,7 @@ impl<T: Real> Pairs<T> {
             let cells = shape.wide * lanes;
             for (out, behind) in with.chunks_exact_mut(cells).zip(behind.chunks_exact(cells)) {
                 for v in 0..shape.wide {
-                    let product = at::<S, T>(simd, behind, v) * at::<S, T>(simd, row, v);
+                    let product = times::<S, T>(simd, at::<S, T>(simd, behind, v), at::<S, T>(simd, row, v));
                     put::<S, T>(out, v, product);
                 }
             }

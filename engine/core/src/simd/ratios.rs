@@ -5,7 +5,7 @@
 //! ratio by one constant `c` changes no comparison either. With `c` the largest ratio in the model's tables all cells
 //! lie in 0 … 1, and no product overflows.
 
-use super::lanes::{LANES_MAX, Real, padded};
+use super::lanes::{LANES_MAX, Real, normal, padded};
 use crate::compile::CompiledModel;
 use crate::observation::Observation;
 use crate::table::{Rows, Table};
@@ -27,7 +27,7 @@ pub(super) struct Ratios {
     pub(super) ln_least: f64,
 }
 
-/// The same numbers in both precisions.
+/// The same numbers in both precisions, 0 or normal.
 #[derive(Debug, Default)]
 pub(super) struct Cells {
     pub(super) single: Vec<f32>,
@@ -40,8 +40,9 @@ impl Cells {
         self.double.clear();
     }
 
-    fn of(double: Vec<f64>) -> Self {
-        Self { single: double.iter().map(|&x| x as f32).collect(), double }
+    fn of(mut double: Vec<f64>) -> Self {
+        double.iter_mut().for_each(|x| *x = normal(*x));
+        Self { single: double.iter().map(|&x| normal(x)).collect(), double }
     }
 }
 

@@ -4,7 +4,7 @@
 //! What the model gives a point, `P Σ_b v_b E_b` with weights `v_b`, is therefore at most `P·max_b(v_b t^−b)·Π_i (r_i + t)`:
 //! one product in place of f + 1 sums. A point whose bound is too small to show next to what others have given is left out.
 
-use super::lanes::{Aligned, Real, at, put};
+use super::lanes::{Aligned, Real, at, put, times};
 use fearless_simd::prelude::*;
 
 /// The points that have not been looked at, and what they can give at most.
@@ -74,11 +74,11 @@ impl<T: Real> Reach<T> {
         let t = T::Native::<S>::splat(simd, T::of(bound.t));
         let mut products = [T::Native::<S>::splat(simd, T::of(bound.scale)); WIDE];
         for (v, product) in products.iter_mut().enumerate() {
-            *product *= at::<S, T>(simd, masses, from + v);
+            *product = times::<S, T>(simd, *product, at::<S, T>(simd, masses, from + v));
         }
         for row in rows.chunks_exact(masses.len()) {
             for (v, product) in products.iter_mut().enumerate() {
-                *product *= at::<S, T>(simd, row, from + v) + t;
+                *product = times::<S, T>(simd, *product, at::<S, T>(simd, row, from + v) + t);
             }
         }
         // Where products underflow less than this is lost.

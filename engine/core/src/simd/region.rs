@@ -3,7 +3,7 @@
 //! In float32 where no quorum's peak underflows there, which is coarser: points within 1e-5 of a peak tie for it.
 
 use super::choose::TIE_RATIO;
-use super::lanes::{Real, at, loaded, put};
+use super::lanes::{Real, at, loaded, put, times};
 use super::walk::{Shape, Visit, Walk, Walked};
 use fearless_simd::prelude::*;
 
@@ -42,6 +42,11 @@ pub(super) fn hull<S: Simd, T: Real>(
     certain.then_some((low, high))
 }
 
+/// How near to its peak a quorum's point is one, as a factor.
+pub(super) fn tie<T: Real>() -> T {
+    T::of(if T::UNIT > f64::UNIT { 1.0 - 1e-5 } else { TIE_RATIO })
+}
+
 /// Over `WIDE` vectors; 0 for any number.
 struct Hull<T, const WIDE: usize> {
     low: usize,
@@ -60,8 +65,7 @@ impl<T: Real, const WIDE: usize> Hull<T, WIDE> {
         shape: Shape,
         ready: bool,
     ) -> (usize, usize, bool) {
-        let tie = if T::UNIT > f64::UNIT { 1.0 - 1e-5 } else { TIE_RATIO };
-        let mut hull = Self { low: usize::MAX, high: 0, underflow: false, tie: T::of(tie) };
+        let mut hull = Self { low: usize::MAX, high: 0, underflow: false, tie: tie() };
         simd.vectorize(
             #[inline(always)]
             || walk.run(simd, prior, rows, shape, ready, &mut hull),
@@ -80,7 +84,7 @@ impl<T: Real, const WIDE: usize> Hull<T, WIDE> {
     fn take_short<S: Simd>(&mut self, simd: S, known: &[T::Native<S>; WIDE], rest: &[T]) {
         let mut products = *known;
         for (v, product) in products.iter_mut().enumerate() {
-            *product *= at::<S, T>(simd, rest, v);
+            *product = times::<S, T>(simd, *product, at::<S, T>(simd, rest, v));
         }
         let mut peaks = products[0];
         for product in products.iter().skip(1) {
@@ -113,7 +117,7 @@ impl<S: Simd, T: Real, const WIDE: usize> Visit<S, T> for Hull<T, WIDE> {
         for rest in rests.chunks_exact(base.len()) {
             let mut peaks = T::Native::<S>::splat(simd, T::of(0.0));
             for v in 0..base.len() / T::Native::<S>::LEN {
-                peaks = peaks.max(at::<S, T>(simd, base, v) * at::<S, T>(simd, rest, v));
+                peaks = peaks.max(times::<S, T>(simd, at::<S, T>(simd, base, v), at::<S, T>(simd, rest, v)));
             }
             let peak = peaks.reduce_max();
             if peak.wide() < T::SAFE {
@@ -130,7 +134,7 @@ impl<S: Simd, T: Real, const WIDE: usize> Visit<S, T> for Hull<T, WIDE> {
             self.leaves(simd, base, walked.rests::<S>(a + 1));
             let row = walked.row::<S>(a);
             for v in 0..walked.shape.wide {
-                let product = at::<S, T>(simd, base, v) * at::<S, T>(simd, row, v);
+                let product = times::<S, T>(simd, at::<S, T>(simd, base, v), at::<S, T>(simd, row, v));
                 put::<S, T>(base, v, product);
             }
         }
@@ -146,7 +150,7 @@ fn first_at_least<S: Simd, T: Real>(simd: S, base: &[T], rest: &[T], least: T) -
         // Without a branch for each vector: where the peak is cannot be foretold.
         let mut bits = 0;
         for v in 0..base.len() / lanes {
-            let product = at::<S, T>(simd, base, v) * at::<S, T>(simd, rest, v);
+            let product = times::<S, T>(simd, at::<S, T>(simd, base, v), at::<S, T>(simd, rest, v));
             bits |= product.simd_ge(least).to_bitmask() << (v * lanes);
         }
         if bits != 0 {

@@ -1,6 +1,6 @@
 //! A round on its way into the kernels: whose reports are left, and where their rows are.
 
-use super::lanes::{Aligned, Real, at, padded, put};
+use super::lanes::{Aligned, Real, at, normal, padded, put};
 use super::ratios::{Cells, InCells, Ratios, least};
 use crate::batch::Entry;
 use crate::compile::CompiledModel;
@@ -81,8 +81,8 @@ impl Round {
         let ln_unit = model.ln_faulty(Observation::Bin(bin)) + ratios.ln_unit;
         cells.iter_mut().for_each(|ln| *ln -= ln_unit);
         self.ln_least = self.ln_least.min(least(cells.iter().copied()));
-        cells.iter_mut().for_each(|cell| *cell = cell.exp());
-        self.computed.single.extend(self.computed.double[start..].iter().map(|&cell| cell as f32));
+        cells.iter_mut().for_each(|cell| *cell = normal(cell.exp()));
+        self.computed.single.extend(self.computed.double[start..].iter().map(|&cell| normal::<f32>(cell)));
         Row::Computed { table: model.table_of()[position], bin, start }
     }
 
@@ -93,9 +93,9 @@ impl Round {
         if let Some(ln_prior) = entry.ln_prior {
             let mut own = std::mem::take(&mut self.spare_prior);
             own.clear();
-            own.double.extend(ln_prior.iter().map(|ln| ln.exp()));
+            own.double.extend(ln_prior.iter().map(|ln| normal::<f64>(ln.exp())));
             own.double.resize(self.stride, 0.0);
-            own.single.extend(own.double.iter().map(|&p| p as f32));
+            own.single.extend(own.double.iter().map(|&p| normal::<f32>(p)));
             self.ln_least = self.ln_least.min(least(ln_prior.iter().copied()));
             self.own_prior = Some(own);
         }

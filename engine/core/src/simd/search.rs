@@ -1,7 +1,7 @@
 //! Every quorum's evidence and peak: sums and maxima over the support, as many quorums as a vector has lanes reduced
 //! together.
 
-use super::lanes::{Aligned, Real, at, loaded, put, reduced};
+use super::lanes::{Aligned, Real, at, loaded, put, reduced, times};
 use super::pairs::Pairs;
 use super::walk::{Shape, Visit, Walk, Walked};
 use fearless_simd::prelude::*;
@@ -133,7 +133,7 @@ impl<S: Simd, T: Real, const PEAKS: bool, const WIDE: usize> Visit<S, T> for Sum
             self.gather(simd, &known, walked.rests::<S>(a + 1));
             let row = walked.row::<S>(a);
             for (v, known) in known.iter_mut().enumerate() {
-                *known *= at::<S, T>(simd, row, v);
+                *known = times::<S, T>(simd, *known, at::<S, T>(simd, row, v));
             }
         }
     }
@@ -160,7 +160,7 @@ impl<S: Simd, T: Real, const PEAKS: bool, const WIDE: usize> Visit<S, T> for ByP
             self.sums.gather(simd, &known, self.pairs.of(a + 1));
             let row = walked.row::<S>(a);
             for (v, known) in known.iter_mut().enumerate() {
-                *known *= at::<S, T>(simd, row, v);
+                *known = times::<S, T>(simd, *known, at::<S, T>(simd, row, v));
             }
         }
     }
@@ -179,12 +179,12 @@ impl<T: Real, const PEAKS: bool, const WIDE: usize> Sums<'_, T, PEAKS, WIDE> {
             let group = self.group[place * lanes..].chunks_exact_mut(lanes);
             let mut peak_group = self.peak_group[place * lanes..].chunks_exact_mut(lanes);
             for (rest, out) in now.chunks_exact(WIDE * lanes).zip(group) {
-                let mut sum = known[0] * at::<S, T>(simd, rest, 0);
+                let mut sum = times::<S, T>(simd, known[0], at::<S, T>(simd, rest, 0));
                 let mut peak = sum;
                 for (v, &known) in known.iter().enumerate().skip(1) {
                     let rest = at::<S, T>(simd, rest, v);
                     if PEAKS {
-                        let product = known * rest;
+                        let product = times::<S, T>(simd, known, rest);
                         sum += product;
                         peak = peak.max(product);
                     } else {

@@ -1,7 +1,7 @@
 //! Products of a quorum's rows in float64, and what is reported of a distribution.
 
 use super::choose::TIE_RATIO;
-use super::lanes::{Aligned, LANES_MAX, Real};
+use super::lanes::{Aligned, LANES_MAX, Real, times};
 use super::ratios::Ratios;
 use super::round::Round;
 use crate::decision::{Quorum, Summary};
@@ -58,7 +58,7 @@ impl Masses {
                     for row in rows {
                         let row = &row.as_chunks::<LANES_MAX>().0[block];
                         for (mass, row) in masses.iter_mut().zip(row.chunks_exact(lanes)) {
-                            *mass *= S::f64s::from_slice(simd, row);
+                            *mass = times::<S, f64>(simd, *mass, S::f64s::from_slice(simd, row));
                         }
                     }
                     for (&mass, cells) in masses.iter().zip(cells.chunks_exact_mut(lanes)) {

@@ -5,7 +5,7 @@
 //! that are decided to be in; the last one is a look-up of the products of all remaining rows but one, made once. A
 //! quorum's products are thus those of two vectors, a *base* and a *rest*.
 
-use super::lanes::{Aligned, Real, at, put};
+use super::lanes::{Aligned, Real, at, put, times};
 use fearless_simd::prelude::*;
 
 /// What is done with the quorums.
@@ -153,7 +153,7 @@ fn all_in<S: Simd, T: Real>(simd: S, rows: &[T], shape: Shape, rests: &mut [T]) 
     for v in 0..shape.wide {
         let mut product = T::Native::<S>::splat(simd, T::of(1.0));
         for i in 0..shape.n {
-            product *= at::<S, T>(simd, rows, shape.row(i, lanes) + v);
+            product = times::<S, T>(simd, product, at::<S, T>(simd, rows, shape.row(i, lanes) + v));
         }
         put::<S, T>(rests, v, product);
     }
@@ -168,14 +168,14 @@ fn all_but_one<S: Simd, T: Real>(simd: S, rows: &[T], shape: Shape, rests: &mut 
         let mut after = one;
         for j in (0..shape.n).rev() {
             put::<S, T>(rests, shape.rest(0, j) + v, after);
-            after *= at::<S, T>(simd, rows, shape.row(j, lanes) + v);
+            after = times::<S, T>(simd, after, at::<S, T>(simd, rows, shape.row(j, lanes) + v));
         }
         let mut before = one;
         for j in 0..shape.n {
             let place = shape.rest(0, j) + v;
-            let product = before * at::<S, T>(simd, rests, place);
+            let product = times::<S, T>(simd, before, at::<S, T>(simd, rests, place));
             put::<S, T>(rests, place, product);
-            before *= at::<S, T>(simd, rows, shape.row(j, lanes) + v);
+            before = times::<S, T>(simd, before, at::<S, T>(simd, rows, shape.row(j, lanes) + v));
         }
     }
 }
@@ -190,12 +190,12 @@ fn remaining<S: Simd, T: Real>(simd: S, rows: &[T], shape: Shape, rests: &mut [T
         for a in (shape.f - 1..last).rev() {
             // Without a: all that follow it, which is the next row without its own first, times that.
             let next = at::<S, T>(simd, rows, shape.row(a + 1, lanes) + v);
-            let product = at::<S, T>(simd, rests, shape.rest(a + 1, a + 1) + v) * next;
+            let product = times::<S, T>(simd, at::<S, T>(simd, rests, shape.rest(a + 1, a + 1) + v), next);
             put::<S, T>(rests, shape.rest(a, a) + v, product);
             let first = at::<S, T>(simd, rows, shape.row(a, lanes) + v);
             let (from, to) = (shape.rest(a + 1, a + 1) + v, shape.rest(a, a + 1) + v);
             for k in 0..last - a {
-                let product = at::<S, T>(simd, rests, from + k * shape.wide) * first;
+                let product = times::<S, T>(simd, at::<S, T>(simd, rests, from + k * shape.wide), first);
                 put::<S, T>(rests, to + k * shape.wide, product);
             }
         }
@@ -237,7 +237,7 @@ fn descend<S: Simd, T: Real, V: Visit<S, T>>(
         // The one that was left out at this level is in now.
         for v in 0..wide {
             let row = at::<S, T>(simd, rows, shape.row(out[level], lanes) + v);
-            let product = at::<S, T>(simd, base, level * wide + v) * row;
+            let product = times::<S, T>(simd, at::<S, T>(simd, base, level * wide + v), row);
             put::<S, T>(base, level * wide + v, product);
         }
         out[level] += 1;

@@ -1,6 +1,7 @@
 //! Verifying many signatures: a verdict each, whatever else is in the batch.
 
 use crate::{Pending, PublicKey, Registry, SIGNATURE_BYTES, SignatureVerdict, SignedMessage};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 #[cfg(target_arch = "x86_64")]
@@ -32,8 +33,9 @@ impl VerifierKind {
     }
 }
 
-/// Which kind a verifier is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Which kind a verifier is to be; `auto` or `strict` in configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum VerifierChoice {
     /// Lanes where the processor has them and they pass their self-test, else one at a time.

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use centauri_engine::{Fleet, Session};
 use centauri_wire::{
-    Accepted, BatchVerifier, DistributionView, Header, Limits, MessageView, NodeId, Record, Registry,
-    SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
+    Accepted, BatchVerifier, Counters, DistributionView, Header, Limits, MessageView, NodeId, Record,
+    Registry, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
 };
 
 pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
@@ -264,6 +264,12 @@ impl Client {
     #[must_use]
     pub fn signatures(&self) -> &BatchVerifier {
         &self.signatures
+    }
+
+    /// What became of the frames so far; [`Role::counters`] has these and what became of records and rounds.
+    #[must_use]
+    pub fn frame_counters(&self) -> &Counters {
+        self.verifier.counters()
     }
 
     fn accept(&mut self, now_ns: i64, accepted: &Accepted<'_>, effects: &mut Effects) {

@@ -254,6 +254,18 @@ lanes! {
         (y, _mm512_movepi64_mask(w3))
     }
 
+    /// A bit for each lane whose point (x, y) has the canonical encoding that `words` hold.
+    pub(super) fn encoded_mask(x: &Fe, y: &Fe, words: [V; 4]) -> u8 {
+        let (expected, sign) = unpacked(words);
+        let (x, y) = (canonical(x), canonical(y));
+        let mut differing = _mm512_setzero_si512();
+        for (y, expected) in y.0.iter().zip(expected.0) {
+            differing = _mm512_or_si512(differing, _mm512_xor_si512(*y, expected));
+        }
+        let odd = _mm512_test_epi64_mask(x.0[0], set1(1));
+        _mm512_testn_epi64_mask(differing, differing) & !(odd ^ sign)
+    }
+
     /// Eight points from their encodings as four words each: x, y, and a mask of the lanes that do encode a point.
     ///
     /// x² = (y² − 1)/(d·y² + 1), x = u·v³·(u·v⁷)^((p − 5)/8) or that times √−1 (RFC 8032, section 5.1.3). The encoding must

@@ -4,7 +4,6 @@
 
 use super::field::{
     D2, Fe, add, canonical, inverse, mul, negated_loose, one, select, splat, square, sub, twice_less, zero,
-    zero_mask,
 };
 use super::vector::lanes;
 
@@ -126,10 +125,5 @@ lanes! {
             y_minus_x: select(mask, &q.y_plus_x, &q.y_minus_x),
             xy2d: select(mask, &negated_loose(&q.xy2d), &q.xy2d),
         }
-    }
-
-    /// A bit for each lane that holds the neutral element: X = 0 and Y = Z.
-    pub(super) fn identity_mask(p: &Point) -> u8 {
-        zero_mask(&p.x) & zero_mask(&sub(&p.y, &p.z))
     }
 }

@@ -11,6 +11,7 @@ use anyhow::{Context as _, ensure};
 use centauri_uring::DriverConfig;
 use centauri_wire::{HEADER_BYTES, RECORD_BYTES, SIGNATURE_BYTES, VerifierChoice};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -114,10 +115,10 @@ pub fn works(
     let mut senders: BTreeMap<usize, Senders> = BTreeMap::new();
     for work in works {
         progress(&format!("{}: signing", work.name));
-        if !senders.contains_key(&work.records) {
-            senders.insert(work.records, Senders::new(effort.groups, work.records, seed)?);
-        }
-        let senders = senders.get(&work.records).context("made above")?;
+        let senders = match senders.entry(work.records) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(Senders::new(effort.groups, work.records, seed)?),
+        };
         let rounds = (work.rounds / effort.shortening).max(2) + WARM_ROUNDS;
         prepared
             .push(Prepared { traffic: Traffic::new(senders, rounds, work.mix, seed)?, samples: Vec::new() });
@@ -167,11 +168,19 @@ fn record(
     let times = own.times();
     let first = own.samples.first().context("at least one sample")?;
     ensure!(
-        own.samples.iter().all(|s| s.digest == first.digest),
+        own.samples.iter().all(|sample| sample.digests == first.digests),
         "{}: two samples decided differently",
         work.name
     );
     let against = works.iter().zip(all).find(|(other, _)| Some(other.name) == work.against);
+    if let Some((other, theirs)) = against
+        && (other.records, other.mix) == (work.records, work.mix)
+    {
+        let theirs = theirs.samples.first().context("at least one sample")?;
+        // One may have more rounds; the first of them are those of the other.
+        let same = first.digests.iter().zip(&theirs.digests).all(|(own, theirs)| own == theirs);
+        ensure!(same, "{} and {} decided the same rounds differently", work.name, other.name);
+    }
     let ratio = against
         .map(|(_, other)| median(other.times().iter().zip(&times).map(|(other, own)| other / own).collect()));
     let rate = 1.0 / median(times.clone());
@@ -194,7 +203,7 @@ fn record(
         ratio,
         against: against.map(|(other, _)| other.name.to_owned()),
         lost: own.samples.iter().map(|sample| sample.received.kernel_drops).sum(),
-        digest: Some(format!("{:016x}", first.digest)),
+        digest: first.digests.last().map(|digest| format!("{digest:016x}")),
         seed,
     })
 }

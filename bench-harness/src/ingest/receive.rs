@@ -6,7 +6,7 @@ use super::send::{Link, send};
 use super::traffic::Traffic;
 use anyhow::{Context as _, bail, ensure};
 use centauri::node::Node;
-use centauri_roles::{Client, Effect, Role as _};
+use centauri_roles::{Client, Effect, Role};
 use centauri_uring::{DriverConfig, DriverCounters, open};
 use centauri_wire::VerifierChoice;
 use std::collections::BTreeMap;
@@ -38,8 +38,8 @@ pub struct Sample {
     pub wall_s: f64,
     /// Rounds decided, warm-up included.
     pub decided: u64,
-    /// A hash over all decisions: stream, round, value and quorum.
-    pub digest: u64,
+    /// After each round a hash over all decisions so far: stream, round, value and quorum.
+    pub digests: Vec<u64>,
     /// What ran.
     pub verifier: &'static str,
     /// What received.
@@ -103,6 +103,7 @@ impl Receiver {
     ) -> anyhow::Result<Sample> {
         let mut tally = Tally::default();
         let (mut begun, mut deciding_s) = (None, 0.0);
+        let mut digests = Vec::with_capacity(traffic.rounds.len());
         let (mut heard, mut heard_at) = (0, Instant::now());
         for (round, &boundary) in traffic.rounds.iter().enumerate() {
             while heard < boundary as u64 {
@@ -122,7 +123,8 @@ impl Receiver {
             // The round's deadline. Datagrams of the round after it may have come, and still count for it.
             clock.store((round as i64 + 1) * PERIOD_NS, Ordering::Relaxed);
             let decided_from = cores::thread_cpu_s();
-            node.act(|client, now, effects| client.tick(now, effects), |effect| tally.see(effect));
+            node.act(Role::tick, |effect| tally.see(effect));
+            digests.push(tally.digest);
             deciding_s += cores::thread_cpu_s() - decided_from;
             if round + 1 == self.warm_rounds {
                 deciding_s = 0.0;
@@ -143,7 +145,7 @@ impl Receiver {
             deciding_s,
             wall_s,
             decided: tally.decided,
-            digest: tally.digest,
+            digests,
             verifier: node.role().signatures().kind().name(),
             driver,
             received,

@@ -210,7 +210,6 @@ impl ServeConfig {
             buffer_bytes: self.driver_buffer_bytes,
             wait_completions: self.driver_wait_completions,
             linger: Duration::from_micros(self.driver_linger_us),
-            ..DriverConfig::default()
         };
         config.validate().context("driver_…, receive_buffer_bytes")?;
         Ok(config)

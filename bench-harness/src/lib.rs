@@ -10,6 +10,7 @@ pub mod attack;
 pub mod compare;
 pub mod estimator;
 pub mod fleet;
+pub mod ingest;
 pub mod measure;
 pub mod provenance;
 pub mod readings;

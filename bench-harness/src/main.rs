@@ -1,7 +1,7 @@
 //! `centauri-bench`: what Centauri is worth, beside every rival and under every attack.
 #![deny(unsafe_code)]
 
-use centauri_bench::{accuracy, compare, report, speed};
+use centauri_bench::{accuracy, compare, ingest, report, speed};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -19,6 +19,8 @@ enum Command {
     Accuracy(accuracy::Args),
     /// Measure how fast backends decide, and how their time grows.
     Eval(speed::Args),
+    /// Measure how fast signed messages are taken in, from the datagram to decided rounds.
+    Ingest(ingest::Args),
     /// Make a page and Markdown of a result file.
     Report(report::Args),
     /// Tell which differences between two result files exceed the runs' own spread.
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Accuracy(args) => ended(accuracy::run(&args)),
         Command::Eval(args) => ended(speed::run(&args)),
+        Command::Ingest(args) => ended(ingest::run(&args)),
         Command::Report(args) => report::main(&args),
         Command::Compare(args) => compare::main(&args),
     }

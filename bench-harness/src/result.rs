@@ -3,8 +3,10 @@
 //! Every length is in standard deviations of an honest replica's error (for a partial window: of what such a replica reports
 //! about the ideal output), so that cells of different noise can be compared.
 
+mod ingest;
 mod speed;
 
+pub use ingest::Ingest;
 pub use speed::{Agreement, By, Growth, Instructions, Settled, Speed, SpeedWork};
 
 use anyhow::Context as _;
@@ -36,6 +38,8 @@ pub enum Line {
     Growth(Box<Growth>),
     /// One backend's instructions at one work.
     Instructions(Box<Instructions>),
+    /// How fast signed messages are taken in.
+    Ingest(Box<Ingest>),
 }
 
 /// How a run was made.

@@ -5,7 +5,9 @@ mod speed;
 pub use speed::SpeedKey;
 
 use super::text::clip;
-use crate::result::{Accuracy, By, Growth, Influence, Instructions, Reading, Route, Run, Speed, Stream};
+use crate::result::{
+    Accuracy, By, Growth, Influence, Ingest, Instructions, Reading, Route, Run, Speed, Stream,
+};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -65,6 +67,8 @@ pub struct Results {
     pub growth: Vec<Growth>,
     /// One record for each work and backend, likewise.
     pub instructions: Vec<Instructions>,
+    /// One record for each work and verifier of signed messages, likewise.
+    pub ingest: Vec<Ingest>,
     /// Records that a later one for the same cell and estimator replaced.
     pub replaced: usize,
     /// Counts of records of kinds that this version doesn't know.
@@ -179,6 +183,7 @@ struct Index {
     speed: BTreeMap<SpeedKey, usize>,
     growth: BTreeMap<(String, String, By), usize>,
     instructions: BTreeMap<SpeedKey, usize>,
+    ingest: BTreeMap<[String; 3], usize>,
 }
 
 /// What makes two records of real readings speak of the same thing.
@@ -235,6 +240,7 @@ fn take(text: &str, results: &mut Results, index: &mut Index) -> Result<(), Stri
         "speed" => speed::take_speed(text, results, index)?,
         "growth" => speed::take_growth(text, results, index)?,
         "instructions" => speed::take_instructions(text, results, index)?,
+        "ingest" => speed::take_ingest(text, results, index)?,
         _ => {
             let name = clip(&kind, 40);
             if results.others.len() >= OTHER_KINDS_MAX && !results.others.contains_key(&name) {

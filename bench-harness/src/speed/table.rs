@@ -37,7 +37,12 @@ pub fn of(lines: &[Line]) -> String {
                 instructions_row(&mut text, counted);
             }
             // What other commands measure.
-            Line::Accuracy(_) | Line::Influence(_) | Line::Stream(_) | Line::Reading(_) | Line::Route(_) => {}
+            Line::Accuracy(_)
+            | Line::Influence(_)
+            | Line::Stream(_)
+            | Line::Reading(_)
+            | Line::Route(_)
+            | Line::Ingest(_) => {}
         }
     }
     text

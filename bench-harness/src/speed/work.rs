@@ -75,7 +75,7 @@ impl Work {
         Ok(Fleet::compile(&ModelSet { streams, ..ModelSet::default() })?)
     }
 
-    fn stream(&self, k: usize) -> Result<StreamSpec, WorkError> {
+    pub(crate) fn stream(&self, k: usize) -> Result<StreamSpec, WorkError> {
         let kind = Kind::new(k, self.points)?;
         let mut builder = StreamSpec::builder(format!("model-{k}"), (0..self.n).map(|i| format!("r{i}")))
             .faults(self.f)

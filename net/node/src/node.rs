@@ -2,29 +2,55 @@
 
 use crate::clock::now_ns;
 use crate::impairment::Impairment;
-use centauri_roles::{Effect, Effects, Role};
-use centauri_uring::{DatagramDriver, DriverCounters};
+use centauri_roles::{Effect, Effects, Received, Role};
+use centauri_uring::{Datagram, DatagramDriver, DriverCounters};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Drives a role: hands it what the socket receives and the time, and sends what it wants sent.
-#[derive(Debug)]
 pub struct Node<R> {
     role: R,
     driver: Box<dyn DatagramDriver>,
     impairment: Option<Impairment>,
     effects: Effects,
+    clock: Clock,
 }
+
+/// Gives the time, in nanoseconds since the Unix epoch.
+pub type Clock = Box<dyn Fn() -> i64 + Send>;
 
 /// The longest wait, so that a request to stop is seen soon.
 const WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// So many datagrams are handed over between two looks at the clock: a flood cannot keep a deadline waiting for longer than
+/// these take. A client verifies their signatures together.
+const SLICE: usize = 64;
+
+impl<R: std::fmt::Debug> std::fmt::Debug for Node<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { role, driver, impairment, effects, .. } = self;
+        f.debug_struct("Node")
+            .field("role", role)
+            .field("driver", driver)
+            .field("impairment", impairment)
+            .field("effects", effects)
+            .finish_non_exhaustive()
+    }
+}
 
 impl<R: Role> Node<R> {
     /// A node whose datagrams go out as they are.
     #[must_use]
     pub fn new(role: R, driver: Box<dyn DatagramDriver>) -> Self {
-        Self { role, driver, impairment: None, effects: Effects::new() }
+        Self { role, driver, impairment: None, effects: Effects::new(), clock: Box::new(now_ns) }
+    }
+
+    /// A node that goes by another clock than the machine's, for a measurement whose rounds follow what comes.
+    #[must_use]
+    pub fn timed(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// A node whose datagrams are lost and delayed on purpose.
@@ -57,27 +83,30 @@ impl<R: Role> Node<R> {
     /// Waits for datagrams until the role's next deadline (at most some tens of milliseconds), hands over what came, does
     /// what is due, and sends. Everything that is not a datagram to send goes to `seen`.
     ///
+    /// However much comes, what is due is done between two slices of it.
+    ///
     /// # Errors
     /// What the socket reports on receiving. A datagram that cannot be sent is counted by the driver and lost, as on
     /// any network.
     pub fn step(&mut self, mut seen: impl FnMut(Effect<'_>)) -> io::Result<()> {
-        let wait = self.wait(now_ns());
-        let Self { role, driver, effects, .. } = self;
-        driver.receive(wait, &mut |datagram| {
-            // A datagram that was cut off cannot be a whole frame; its length says so to the role.
-            role.handle(now_ns(), datagram.from, datagram.bytes, effects);
+        let wait = self.wait((self.clock)());
+        let Self { role, driver, effects, clock, .. } = self;
+        driver.receive_batch(wait, &mut |datagrams| {
+            for slice in datagrams.chunks(SLICE) {
+                let now = clock();
+                hand_over(role, now, slice, effects);
+                tick_if_due(role, now, effects);
+            }
         })?;
-        let now = now_ns();
-        if self.role.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.role.tick(now, &mut self.effects);
-        }
+        let now = (self.clock)();
+        tick_if_due(&mut self.role, now, &mut self.effects);
         self.carry_out(now, &mut seen);
         Ok(())
     }
 
     /// Does `act` on the role and carries out what comes of it.
     pub fn act(&mut self, act: impl FnOnce(&mut R, i64, &mut Effects), mut seen: impl FnMut(Effect<'_>)) {
-        let now = now_ns();
+        let now = (self.clock)();
         act(&mut self.role, now, &mut self.effects);
         self.carry_out(now, &mut seen);
     }
@@ -103,6 +132,23 @@ impl<R: Role> Node<R> {
                 send(&mut *self.driver, to, &bytes);
             }
         }
+    }
+}
+
+/// Hands over at most [`SLICE`] datagrams without copying them.
+fn hand_over(role: &mut impl Role, now: i64, slice: &[Datagram<'_>], effects: &mut Effects) {
+    let Some(first) = slice.first() else { return };
+    // A datagram that was cut off cannot be a whole frame; its length says so to the role.
+    let mut batch = [Received { from: first.from, bytes: first.bytes }; SLICE];
+    for (place, datagram) in batch.iter_mut().zip(slice) {
+        *place = Received { from: datagram.from, bytes: datagram.bytes };
+    }
+    role.handle_batch(now, batch.get(..slice.len()).unwrap_or(&batch), effects);
+}
+
+fn tick_if_due(role: &mut impl Role, now: i64, effects: &mut Effects) {
+    if role.next_deadline().is_some_and(|deadline| deadline <= now) {
+        role.tick(now, effects);
     }
 }
 

@@ -246,6 +246,43 @@ fn quorum(decision: &Value) -> Vec<&str> {
     decision["quorum"].as_array().expect("a list").iter().filter_map(Value::as_str).collect()
 }
 
+/// Runs `centauri serve` to its end.
+fn output(config: &Path, arguments: &[&str]) -> std::process::Output {
+    command(config, "epoll").args(arguments).output().expect("the command runs")
+}
+
+#[test]
+fn the_configuration_in_force_is_printed_and_reads_back_to_itself() {
+    let site = Site::new();
+    site.edit(
+        "serve.toml",
+        "freshness_s = 5",
+        "freshness_s = 5\nverifier = \"strict\"\ndriver_linger_us = 0",
+    );
+    let printed = output(&site.path("serve.toml"), &["--print-config"]);
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    let text = String::from_utf8(printed.stdout).expect("text");
+    let model = format!("model = {:?}", site.path("model.toml").display().to_string());
+    for line in
+        ["driver = \"epoll\"", "verifier = \"strict\"", "driver_linger_us = 0", "drain_s = 10.0", &model]
+    {
+        assert!(text.lines().any(|found| found == line), "{line}: {text}");
+    }
+    let elsewhere = Site::new();
+    elsewhere.write("printed.toml", &text);
+    let again = output(&elsewhere.path("printed.toml"), &["--print-config"]);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), text);
+}
+
+#[test]
+fn the_log_and_the_counters_say_what_verifies() {
+    let site = Site::new();
+    site.edit("serve.toml", "freshness_s = 5", "freshness_s = 5\nverifier = \"strict\"");
+    let log = Server::start(&site, "epoll").stop(2);
+    assert!(log.contains("signatures verifier=\"strict\""), "{log}");
+    assert_eq!(Outcome::read(&site).counters["verifier"], "strict");
+}
+
 /// What a network may do to the server in three rounds, and what must come of it.
 fn a_hostile_network(driver: &str) {
     let site = Site::new();

@@ -6,7 +6,8 @@
 //! real sockets and simulated networks alike.
 //!
 //! Every role checks what it receives with its own verifier before it believes anything, counts what it
-//! drops by cause, and bounds its memory by its configuration.
+//! drops by cause, and bounds its memory by its configuration. A [`Client`], which receives from whole fleets, verifies the
+//! signatures of datagrams that came together several at a time ([`Role::handle_batch`]), with the same outcome.
 //!
 //! | role | receives | sends |
 //! |---|---|---|
@@ -47,7 +48,7 @@ pub use monitor::{Estimated, Monitor, MonitorConfig, Monitored};
 pub use query::StreamQuery;
 pub use replica::{Replica, ReplicaConfig, ReplicaStream, SourceStream};
 pub use rng::SplitMix64;
-pub use role::Role;
+pub use role::{Received, Role};
 pub use sampler::SamplePolicy;
 pub use source::{Source, SourceConfig};
 pub use subscriptions::SubscriberLimits;

@@ -49,6 +49,18 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     /// were there have been handed over and counted; the driver stays usable and the next call tries again.
     fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize>;
 
+    /// As [`receive`](Self::receive), several datagrams at a time.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    fn receive_batch(
+        &mut self,
+        timeout: Duration,
+        sink: &mut dyn FnMut(&[Datagram<'_>]),
+    ) -> io::Result<usize> {
+        self.receive(timeout, &mut |datagram| sink(&[datagram]))
+    }
+
     /// Sends one datagram without waiting.
     ///
     /// A full send buffer is not an error: the datagram is lost, as it could be on any link, and

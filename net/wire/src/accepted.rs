@@ -1,6 +1,8 @@
 //! A frame on its way through the checks: past the cheap ones, and past all of them.
 
-use crate::{FrameView, Header, MessageView, PublicKey, RECORDS_MAX, Record, SIGNATURE_BYTES, SignedMessage};
+use crate::{
+    FrameView, Header, MessageView, RECORDS_MAX, Record, SIGNATURE_BYTES, SignatureShapeError, SignedMessage,
+};
 
 /// What a verifier of signatures says of one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,16 +19,16 @@ impl SignatureVerdict {
     }
 }
 
-/// A frame that passed every check but the signature.
+/// A frame that passed every check but those of the signature.
 ///
-/// Nothing has been remembered of it yet. Give [`crate::Verifier::commit`] the verdict on its signature,
-/// from [`Pending::verify`] or from any other implementation of the same rule.
+/// Nothing has been remembered of it yet. Give [`crate::Verifier::commit`] the verdict on its signature, from
+/// [`crate::Verifier::verify`], from a [`crate::BatchVerifier`] or from any other implementation of the same rule.
 #[must_use = "a pending frame is neither accepted nor rejected until it is committed"]
 #[derive(Debug, Clone, Copy)]
 pub struct Pending<'a> {
     pub(crate) frame: FrameView<'a>,
     pub(crate) node_index: usize,
-    pub(crate) key: PublicKey,
+    pub(crate) shape: Result<(), SignatureShapeError>,
 }
 
 impl<'a> Pending<'a> {
@@ -42,10 +44,13 @@ impl<'a> Pending<'a> {
         self.node_index
     }
 
-    /// The claimed sender's key.
-    #[must_use]
-    pub fn key(&self) -> &PublicKey {
-        &self.key
+    /// What comparing bytes says of the signature. If that is an error no verifier needs to look at it: whatever the
+    /// verdict, [`crate::Verifier::commit`] rejects the frame.
+    ///
+    /// # Errors
+    /// Which half of the signature is wrong.
+    pub fn shape(&self) -> Result<(), SignatureShapeError> {
+        self.shape
     }
 
     /// The signature's 64 bytes.
@@ -58,12 +63,6 @@ impl<'a> Pending<'a> {
     #[must_use]
     pub fn signed_message(&self) -> SignedMessage<'a> {
         self.frame.signed_message()
-    }
-
-    /// Verifies the one signature here and now.
-    #[must_use]
-    pub fn verify(&self) -> SignatureVerdict {
-        SignatureVerdict::of(self.key.verify(self.signed_message().as_bytes(), self.signature()))
     }
 }
 

@@ -1,10 +1,16 @@
 //! Verifying many signatures: a verdict each, whatever else is in the batch.
 
-use crate::{Pending, PublicKey, Registry, SIGNATURE_BYTES, SignatureVerdict};
+use crate::{Pending, PublicKey, Registry, SIGNATURE_BYTES, SignatureVerdict, SignedMessage};
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 #[cfg(target_arch = "x86_64")]
-use crate::lanes::{LANES, LaneClaim, LaneKey, LaneVerifier};
+use crate::lanes::{GROUPS, LANES, LaneClaim, LaneKey, LaneVerifier};
+
+/// How many claims are verified at a time: as many as lanes take together.
+const GROUP: usize = 64;
+#[cfg(target_arch = "x86_64")]
+const _: () = assert!(GROUP == GROUPS * LANES);
 
 /// What computes the verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +33,9 @@ impl VerifierKind {
     }
 }
 
-/// Which kind a verifier is to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Which kind a verifier is to be; `auto` or `strict` in configurations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum VerifierChoice {
     /// Lanes where the processor has them and they pass their self-test, else one at a time.
@@ -165,48 +172,109 @@ impl BatchVerifier {
     /// verified by itself.
     pub fn verify(&self, claims: &[Claim<'_>], verdicts: &mut Vec<SignatureVerdict>) {
         verdicts.clear();
-        #[cfg(target_arch = "x86_64")]
-        if let Some(lanes) = &self.lanes {
-            claims.chunks(LANES).for_each(|chunk| self.verify_in_lanes(lanes, chunk, verdicts));
-            return;
+        for chunk in claims.chunks(GROUP) {
+            let some = std::array::from_fn(|lane| chunk.get(lane).copied());
+            verdicts.extend(self.verify_some(&some).map(SignatureVerdict::of).into_iter().take(chunk.len()));
         }
-        verdicts.extend(claims.iter().map(|claim| self.verify_alone(claim)));
     }
 
     /// A verdict for each frame that passed the cheap checks, in order, into `verdicts`, which is emptied first.
-    pub fn verify_pending(&self, pending: &[Pending<'_>], verdicts: &mut Vec<SignatureVerdict>) {
-        let messages: Vec<_> = pending.iter().map(Pending::signed_message).collect();
-        let claims: Vec<_> = pending
-            .iter()
-            .zip(&messages)
-            .map(|(pending, message)| Claim {
+    ///
+    /// Allocates nothing once `verdicts` has room. Frames whose signature has a wrong form are forged and take no
+    /// lane.
+    pub fn verify_pending<'p, 'a: 'p>(
+        &self,
+        pending: impl IntoIterator<Item = &'p Pending<'a>>,
+        verdicts: &mut Vec<SignatureVerdict>,
+    ) {
+        verdicts.clear();
+        // Positions and messages of the next claims to be verified together.
+        let mut group: [Option<(usize, &Pending<'a>, SignedMessage<'a>)>; GROUP] = [None; GROUP];
+        let mut filled = 0;
+        for pending in pending {
+            let at = verdicts.len();
+            verdicts.push(SignatureVerdict::Forged);
+            if pending.shape().is_err() {
+                continue;
+            }
+            if let Some(slot) = group.get_mut(filled) {
+                *slot = Some((at, pending, pending.signed_message()));
+                filled += 1;
+            }
+            if filled == GROUP {
+                self.verify_group(&group, verdicts);
+                group = [None; GROUP];
+                filled = 0;
+            }
+        }
+        if filled > 0 {
+            self.verify_group(&group, verdicts);
+        }
+    }
+
+    /// Verifies a group at once and puts each verdict into its place.
+    fn verify_group(
+        &self,
+        group: &[Option<(usize, &Pending<'_>, SignedMessage<'_>)>; GROUP],
+        verdicts: &mut [SignatureVerdict],
+    ) {
+        let claims: [Option<Claim<'_>>; GROUP] = std::array::from_fn(|lane| {
+            group.get(lane)?.as_ref().map(|(_, pending, message)| Claim {
                 node_index: pending.node_index(),
                 message: message.as_bytes(),
                 signature: pending.signature(),
             })
-            .collect();
-        self.verify(&claims, verdicts);
-    }
-
-    fn verify_alone(&self, claim: &Claim<'_>) -> SignatureVerdict {
-        let key = self.keys.get(claim.node_index);
-        SignatureVerdict::of(key.is_some_and(|key| key.verify(claim.message, claim.signature)))
-    }
-
-    /// At most [`LANES`] claims. What lanes do not take is verified alone, and its lane repeats another's claim.
-    #[cfg(target_arch = "x86_64")]
-    fn verify_in_lanes(&self, lanes: &Lanes, chunk: &[Claim<'_>], verdicts: &mut Vec<SignatureVerdict>) {
-        let taken: [Option<LaneClaim<'_>>; LANES] = std::array::from_fn(|lane| lanes.claim(chunk.get(lane)?));
-        let good = match taken.iter().flatten().next() {
-            Some(filler) => lanes.verifier.verify(&taken.map(|claim| claim.unwrap_or(*filler))),
-            None => 0,
-        };
-        for (lane, (claim, taken)) in chunk.iter().zip(&taken).enumerate() {
-            verdicts.push(match taken {
-                Some(_) => SignatureVerdict::of(good >> lane & 1 == 1),
-                None => self.verify_alone(claim),
-            });
+        });
+        for (member, good) in group.iter().zip(self.verify_some(&claims)) {
+            if let Some((at, ..)) = member
+                && let Some(verdict) = verdicts.get_mut(*at)
+            {
+                *verdict = SignatureVerdict::of(good);
+            }
         }
+    }
+
+    /// Which of up to [`GROUP`] claims are good; what is no claim is not.
+    fn verify_some(&self, claims: &[Option<Claim<'_>>; GROUP]) -> [bool; GROUP] {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = &self.lanes {
+            return self.verify_in_lanes(lanes, claims);
+        }
+        claims.map(|claim| claim.is_some_and(|claim| self.verify_alone(&claim)))
+    }
+
+    fn verify_alone(&self, claim: &Claim<'_>) -> bool {
+        let key = self.keys.get(claim.node_index);
+        key.is_some_and(|key| key.verify(claim.message, claim.signature))
+    }
+
+    /// What lanes do not take is verified alone, and its lane repeats another's claim. Claims come first, then what is none.
+    #[cfg(target_arch = "x86_64")]
+    fn verify_in_lanes(&self, lanes: &Lanes, claims: &[Option<Claim<'_>>; GROUP]) -> [bool; GROUP] {
+        let (parts, _) = claims.as_chunks::<LANES>();
+        let mut good = [false; GROUP];
+        let filler = claims.iter().flatten().find_map(|claim| lanes.claim(claim));
+        if let Some(filler) = filler {
+            let mut groups = [[filler; LANES]; GROUPS];
+            for (group, part) in groups.iter_mut().zip(parts) {
+                for (place, claim) in group.iter_mut().zip(part) {
+                    *place = claim.as_ref().and_then(|claim| lanes.claim(claim)).unwrap_or(filler);
+                }
+            }
+            let filled = parts.iter().take_while(|part| part.iter().any(Option::is_some)).count();
+            let found = lanes.verifier.verify(groups.get(..filled).unwrap_or(&groups));
+            for (at, good) in good.iter_mut().enumerate() {
+                *good = found.get(at / LANES).is_some_and(|bits| bits >> (at % LANES) & 1 == 1);
+            }
+        }
+        for (good, claim) in good.iter_mut().zip(claims) {
+            *good = match claim {
+                Some(claim) if lanes.claim(claim).is_none() => self.verify_alone(claim),
+                Some(_) => *good,
+                None => false,
+            };
+        }
+        good
     }
 }
 
@@ -224,7 +292,13 @@ fn tested_lanes() -> Result<LaneVerifier, Fallback> {
                 message: claims[lane].message,
                 signature: &claims[lane].signature,
             });
-            verifier.verify(&lanes)
+            // Beside the same in reverse, since groups share an inversion.
+            let mut reverse = lanes;
+            reverse.reverse();
+            let [alone, ..] = verifier.verify(&[lanes]);
+            let [first, second, ..] = verifier.verify(&[reverse, lanes]);
+            // Verdicts that differ are wrong: then the complement, which no test expects.
+            if first.reverse_bits() == second && second == alone { alone } else { !alone }
         })
     });
     if passed { Ok(verifier) } else { Err(Fallback::SelfTest) }

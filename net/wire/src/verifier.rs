@@ -7,7 +7,8 @@ use thiserror::Error;
 use crate::accepted::RecordMask;
 use crate::{
     Accepted, Counters, FrameView, Limits, MessageKind, MessageView, NodeId, NonceWindow, Pending, Records,
-    Registry, Rejected, SignatureVerdict, StreamId, TimestampWindow, check_signature_shape, may_send,
+    Registry, Rejected, SignatureShapeError, SignatureVerdict, StreamId, TimestampWindow,
+    check_signature_shape, may_send,
 };
 
 /// Why a stream cannot be tracked.
@@ -78,7 +79,8 @@ impl StreamWindows {
 /// not been found good, so a forger can neither use up a nonce nor fill memory.
 ///
 /// [`Verifier::check`] does all of it for one frame. Where signatures are verified several at a time,
-/// call [`Verifier::precheck`] on each frame, verify, and [`Verifier::commit`] each in order of arrival.
+/// call [`Verifier::precheck`] on each frame, verify, and [`Verifier::commit`] each in order of arrival: what is
+/// accepted, why the rest is rejected and every count are then the same as one frame after the other.
 #[derive(Debug, Clone)]
 pub struct Verifier {
     registry: Arc<Registry>,
@@ -150,11 +152,23 @@ impl Verifier {
     /// The first check that fails.
     pub fn check<'a>(&mut self, now_ns: i64, frame: &'a [u8]) -> Result<Accepted<'a>, Rejected> {
         let pending = self.precheck(now_ns, frame)?;
-        let verdict = pending.verify();
+        let verdict = self.verify(&pending);
         self.commit(&pending, verdict)
     }
 
-    /// Every check that needs no curve arithmetic. Remembers nothing but the counts.
+    /// The verdict on one signature, here and now.
+    #[must_use]
+    pub fn verify(&self, pending: &Pending<'_>) -> SignatureVerdict {
+        // Comparing bytes has already found out some of the bad ones.
+        let node = self.registry.nodes().get(pending.node_index).filter(|_| pending.shape.is_ok());
+        let (message, signature) = (pending.signed_message(), pending.signature());
+        SignatureVerdict::of(node.is_some_and(|node| node.key.verify(message.as_bytes(), signature)))
+    }
+
+    /// The checks that come before those of the signature. Remembers nothing but the counts.
+    ///
+    /// A signature of a wrong form is found here ([`Pending::shape`]) and rejected by [`Verifier::commit`]: only then is it
+    /// known whether a frame before it in the batch makes this one a replay, which is the check that comes first.
     ///
     /// # Errors
     /// The first check that fails.
@@ -164,20 +178,20 @@ impl Verifier {
         self.count(checked)
     }
 
-    /// Ends what [`Verifier::precheck`] began: rejects the frame if it is forged; otherwise takes its
-    /// nonces (or its timestamp) as seen and accepts what was fresh.
+    /// Ends what [`Verifier::precheck`] began: rejects the frame if it is a replay by now, or forged; otherwise
+    /// takes its nonces (or its timestamp) as seen and accepts what was fresh.
     ///
     /// # Errors
-    /// [`Rejected::Forged`] by the verdict; [`Rejected::Replayed`] if a frame committed in between had the
-    /// same nonces.
+    /// [`Rejected::Replayed`] if a frame committed in between had the same nonces; [`Rejected::SignatureShape`] by
+    /// [`Pending::shape`]; [`Rejected::Forged`] by the verdict.
     pub fn commit<'a>(
         &mut self,
         pending: &Pending<'a>,
         verdict: SignatureVerdict,
     ) -> Result<Accepted<'a>, Rejected> {
-        let committed = match verdict {
-            SignatureVerdict::Good => self.remember(pending),
-            SignatureVerdict::Forged => Err(Rejected::Forged),
+        let committed = match (pending.shape, verdict) {
+            (Ok(()), SignatureVerdict::Good) => self.remember(pending),
+            (shape, _) => self.refuse(pending, shape.err()),
         };
         let accepted = self.count(committed)?;
         self.counters.frames_accepted += 1;
@@ -201,8 +215,21 @@ impl Verifier {
         check_time(&self.limits, now_ns, frame.header().timestamp_ns)?;
         let state = self.senders.get_mut(node_index).ok_or(unknown)?;
         check_fresh(state, &frame)?;
-        check_signature_shape(frame.signature())?;
-        Ok(Pending { frame, node_index, key: node.key })
+        let shape = check_signature_shape(frame.signature());
+        Ok(Pending { frame, node_index, shape })
+    }
+
+    /// Why a frame with a bad signature is rejected. Freshness is checked before signatures, and frames that came
+    /// before it may have been committed since.
+    fn refuse<'a>(
+        &mut self,
+        pending: &Pending<'a>,
+        shape: Option<SignatureShapeError>,
+    ) -> Result<Accepted<'a>, Rejected> {
+        let unknown = Rejected::UnknownSender(pending.frame.header().sender);
+        let state = self.senders.get_mut(pending.node_index).ok_or(unknown)?;
+        check_fresh(state, &pending.frame)?;
+        Err(shape.map_or(Rejected::Forged, Rejected::SignatureShape))
     }
 
     fn remember<'a>(&mut self, pending: &Pending<'a>) -> Result<Accepted<'a>, Rejected> {

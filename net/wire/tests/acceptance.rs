@@ -197,11 +197,35 @@ fn twice_in_one_batch_is_accepted_once() {
     for frame in [stream_frame(SOURCE, NOW_NS, &[record(1, 1)]), cancel_frame(CLIENT, NOW_NS)] {
         let first = verifier.precheck(NOW_NS, &frame).expect("fresh");
         let second = verifier.precheck(NOW_NS, &frame).expect("nothing is remembered yet");
-        let verdicts = [first.verify(), second.verify()];
+        let verdicts = [verifier.verify(&first), verifier.verify(&second)];
         assert_eq!(verdicts, [SignatureVerdict::Good; 2]);
         assert!(verifier.commit(&first, verdicts[0]).is_ok());
         assert_eq!(verifier.commit(&second, verdicts[1]).err(), Some(Rejected::Replayed));
     }
+    check_counters_add_up(&verifier);
+}
+
+#[test]
+fn a_bad_signature_on_a_frame_that_became_a_replay_is_a_replay() {
+    let mut verifier = verifier();
+    let good = stream_frame(SOURCE, NOW_NS, &[record(1, 1)]);
+    let signature = good.len() - 64;
+    let (mut forged, mut bad_s) = (good.clone(), good.clone());
+    forged[signature + 32] ^= 1;
+    bad_s[signature + 32..].fill(0xff);
+    let frames =
+        [&bad_s, &good, &forged, &bad_s].map(|frame| verifier.precheck(NOW_NS, frame).expect("fresh"));
+    let found = frames.map(|pending| {
+        let verdict = verifier.verify(&pending);
+        verifier.commit(&pending, verdict).err()
+    });
+    let shape = Rejected::SignatureShape(SignatureShapeError::ScalarNotReduced);
+    assert_eq!(found, [Some(shape), None, Some(Rejected::Replayed), Some(Rejected::Replayed)]);
+    let mut fresh = stream_frame(SOURCE, NOW_NS, &[record(1, 2)]);
+    fresh[signature + 32..].fill(0xff);
+    let pending = verifier.precheck(NOW_NS, &fresh).expect("fresh");
+    let found = verifier.commit(&pending, SignatureVerdict::Good).err();
+    assert_eq!(found, Some(shape), "whatever a verifier says of it");
     check_counters_add_up(&verifier);
 }
 

@@ -255,7 +255,7 @@ fn frames_are_verified_in_a_batch_as_one_by_one() {
     let mut receiver = verifier();
     let pending: Vec<_> =
         frames.iter().map(|f| receiver.precheck(NOW_NS, f).expect("passes the cheap checks")).collect();
-    let one_by_one: Vec<_> = pending.iter().map(Pending::verify).collect();
+    let one_by_one: Vec<_> = pending.iter().map(|pending| receiver.verify(pending)).collect();
     assert_eq!(one_by_one, [SignatureVerdict::Good, SignatureVerdict::Good, SignatureVerdict::Forged]);
     for verifier in verifiers(receiver.registry()) {
         let mut verdicts = Vec::new();

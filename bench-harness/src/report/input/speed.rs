@@ -1,7 +1,7 @@
 //! Records of speed out of a file.
 
 use super::{Index, Results, parse, place};
-use crate::result::{By, Growth, Instructions, Speed, SpeedWork};
+use crate::result::{By, Growth, Ingest, Instructions, Speed, SpeedWork};
 
 /// Most points of a growth curve.
 const SIZES_MAX: usize = 1_000;
@@ -80,6 +80,27 @@ pub(super) fn take_instructions(text: &str, results: &mut Results, index: &mut I
     let next = results.instructions.len();
     let at = *index.instructions.entry(SpeedKey::new(&record.work, &record.by)).or_insert(next);
     results.replaced += place(&mut results.instructions, at, record);
+    Ok(())
+}
+
+pub(super) fn take_ingest(text: &str, results: &mut Results, index: &mut Index) -> Result<(), String> {
+    let record: Ingest = parse(text)?;
+    positive("messages_per_cpu_s", record.messages_per_cpu_s)?;
+    for (name, value) in [
+        ("records_per_cpu_s", record.records_per_cpu_s),
+        ("decided_messages_per_cpu_s", record.decided_messages_per_cpu_s),
+        ("ratio", record.ratio),
+    ] {
+        value.map_or(Ok(()), |value| positive(name, value))?;
+    }
+    if record.spread < 0.0 {
+        return Err(format!("spread = {}: expected a number of at least 0", record.spread));
+    }
+    let driver = record.driver.clone().unwrap_or_default();
+    let key = [record.work.clone(), record.verifier.clone(), driver];
+    let next = results.ingest.len();
+    let at = *index.ingest.entry(key).or_insert(next);
+    results.replaced += place(&mut results.ingest, at, record);
     Ok(())
 }
 

@@ -7,6 +7,7 @@ mod error;
 mod faults;
 mod guide;
 mod influence;
+mod ingest;
 mod naming;
 mod readings;
 mod rest;
@@ -60,7 +61,7 @@ pub trait Section: Sync {
 }
 
 /// All sections in the report's order.
-pub const SECTIONS: [&dyn Section; 14] = [
+pub const SECTIONS: [&dyn Section; 15] = [
     &run::Runs,
     &summary::Summary,
     &guide::Guide,
@@ -74,6 +75,7 @@ pub const SECTIONS: [&dyn Section; 14] = [
     &readings::Readings,
     &routes::Routes,
     &speed::Speed,
+    &ingest::Ingest,
     &rest::Rest,
 ];
 

@@ -5,6 +5,7 @@ use crate::serve::{ServeConfig, serve};
 use anyhow::Context;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,6 +32,8 @@ Example configuration:
   period_s = 1.0                # a round a second; window 0 opens at epoch_s (default 0, Unix time)
   # close_after_s = 1.5         # default: the model's output deadline and link deadline together
 
+`--print-config` shows the keys that are not in this example, with their defaults.
+
 The log goes to standard error; RUST_LOG=debug shows more of it.")]
 pub(super) struct Arguments {
     /// Configuration file (TOML).
@@ -44,6 +47,9 @@ pub(super) struct Arguments {
     backend: Option<BackendChoice>,
     #[command(flatten)]
     calibration: super::backends::CalibrationFile,
+    /// Print the configuration in force, every key with its value, as TOML that --config takes, and do not serve.
+    #[arg(long)]
+    print_config: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -55,6 +61,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         config.calibration.clone_from(&arguments.calibration.file);
     }
     config.backend = arguments.backend.unwrap_or(config.backend);
+    if arguments.print_config {
+        return print(&config);
+    }
     let stop = Arc::new(AtomicUsize::new(0));
     let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals cannot be handled")?;
     let counted = Arc::clone(&stop);
@@ -67,4 +76,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         })
         .context("signals cannot be handled")?;
     serve(&config, &stop)
+}
+
+fn print(config: &ServeConfig) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(config.to_toml()?.as_bytes()) {
+        // Whoever read the output has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("standard output"),
+    }
 }

@@ -2,13 +2,16 @@
 
 use crate::backends::BackendChoice;
 use anyhow::{Context, bail, ensure};
-use serde::Deserialize;
+use centauri_uring::DriverConfig;
+use centauri_wire::VerifierChoice;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What `centauri serve --config` reads. Paths are relative to the file's folder.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServeConfig {
     /// The UDP address to listen on.
@@ -16,6 +19,10 @@ pub struct ServeConfig {
     /// `auto`, `io_uring` or `epoll`.
     #[serde(default = "auto")]
     pub driver: String,
+    /// What verifies signatures: `auto` (eight at a time where the processor has AVX-512 IFMA and the self-test passes) or
+    /// `strict` (one at a time). Verdicts are the same.
+    #[serde(default)]
+    pub verifier: VerifierChoice,
     /// What decides: `auto`, `scalar`, `simd` or `gpu`.
     #[serde(default)]
     pub backend: BackendChoice,
@@ -43,6 +50,18 @@ pub struct ServeConfig {
     /// The socket's receive buffer, in bytes.
     #[serde(default = "receive_buffer")]
     pub receive_buffer_bytes: usize,
+    /// How many receive buffers the driver has: a power of two.
+    #[serde(default = "driver_buffers")]
+    pub driver_buffers: u16,
+    /// Bytes of a receive buffer; longer datagrams are dropped and counted. The default takes any.
+    #[serde(default = "driver_buffer_bytes")]
+    pub driver_buffer_bytes: usize,
+    /// How many datagrams one wait tries to gather, at most `driver_buffers`.
+    #[serde(default = "driver_wait_completions")]
+    pub driver_wait_completions: u32,
+    /// How long a wait may go on for more datagrams once one has come, in microseconds; 0 waits for none.
+    #[serde(default = "driver_linger_us")]
+    pub driver_linger_us: u64,
     /// The logical streams.
     #[serde(default)]
     pub streams: Vec<StreamConfig>,
@@ -52,7 +71,7 @@ pub struct ServeConfig {
 }
 
 /// One logical stream.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamConfig {
     /// Its name in the model file.
@@ -73,7 +92,7 @@ pub struct StreamConfig {
 }
 
 /// A node that is asked to stream.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UpstreamConfig {
     /// Its name in the registry.
@@ -96,6 +115,22 @@ fn ten() -> f64 {
 
 fn receive_buffer() -> usize {
     8 << 20
+}
+
+fn driver_buffers() -> u16 {
+    DriverConfig::default().buffers
+}
+
+fn driver_buffer_bytes() -> usize {
+    DriverConfig::default().buffer_bytes
+}
+
+fn driver_wait_completions() -> u32 {
+    DriverConfig::default().wait_completions
+}
+
+fn driver_linger_us() -> u64 {
+    u64::try_from(DriverConfig::default().linger.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl ServeConfig {
@@ -132,7 +167,56 @@ impl ServeConfig {
         Ok(config)
     }
 
+    /// The whole configuration as TOML, every key with the value in force: [`ServeConfig::parse`] reads it back to
+    /// the same. Paths are absolute, so that the text holds in any folder; keys that are not set stand in comments.
+    ///
+    /// # Errors
+    /// A path that is not text.
+    pub fn to_toml(&self) -> anyhow::Result<String> {
+        let config = self.absolute()?;
+        let mut text = String::new();
+        let unset = [
+            ("calibration", config.calibration.is_none(), "the user's cache directory"),
+            ("counters", config.counters.is_none(), "standard error"),
+        ];
+        for (key, _, instead) in unset.iter().filter(|(_, is_unset, _)| *is_unset) {
+            text.push_str(&format!("# {key} is not set: {instead}\n"));
+        }
+        text.push_str(&toml::to_string(&config).context("the configuration as TOML")?);
+        Ok(text)
+    }
+
+    fn absolute(&self) -> anyhow::Result<Self> {
+        let mut config = self.clone();
+        let paths = [&mut config.model, &mut config.registry, &mut config.key];
+        let optional = [config.calibration.as_mut(), config.counters.as_mut()];
+        let output = (config.output.as_os_str() != "-").then_some(&mut config.output);
+        for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(output) {
+            *path = std::path::absolute(&*path).with_context(|| path.display().to_string())?;
+        }
+        Ok(config)
+    }
+
+    /// The driver's part.
+    ///
+    /// # Errors
+    /// A driver that is none, or a number out of its range, by its key.
+    pub(crate) fn driver_config(&self) -> anyhow::Result<DriverConfig> {
+        let choice = self.driver.parse().map_err(|error| anyhow::anyhow!("driver: {error}"))?;
+        let config = DriverConfig {
+            choice,
+            socket_receive_bytes: self.receive_buffer_bytes,
+            buffers: self.driver_buffers,
+            buffer_bytes: self.driver_buffer_bytes,
+            wait_completions: self.driver_wait_completions,
+            linger: Duration::from_micros(self.driver_linger_us),
+        };
+        config.validate().context("driver_…, receive_buffer_bytes")?;
+        Ok(config)
+    }
+
     fn check(&self) -> anyhow::Result<()> {
+        self.driver_config()?;
         positive("freshness_s", self.freshness_s)?;
         ensure!(
             self.drain_s.is_finite() && (0.0..=SECONDS_MAX).contains(&self.drain_s),
@@ -195,9 +279,40 @@ period_s = 1
     fn defaults_fill_in() {
         let config = ServeConfig::parse(GOOD).unwrap();
         assert_eq!(config.driver, "auto");
+        assert_eq!(config.verifier, VerifierChoice::Auto);
+        assert_eq!(config.driver_config().unwrap(), DriverConfig::default());
         assert_eq!(config.backend, BackendChoice::Auto);
         assert_eq!(config.streams[0].epoch_s, 0.0);
         assert_eq!(config.output, Path::new("-"));
+    }
+
+    #[test]
+    fn the_whole_configuration_reads_back_to_itself() {
+        let full = GOOD.replace(
+            "[[streams]]",
+            "driver = \"epoll\"\nverifier = \"strict\"\nbackend = \"simd\"\ncalibration = \"/c.toml\"\n\
+             counters = \"/counters.json\"\noutput = \"/d.jsonl\"\nfreshness_s = 0.25\ndrain_s = 0\n\
+             receive_buffer_bytes = 65536\ndriver_buffers = 16\ndriver_buffer_bytes = 2048\n\
+             driver_wait_completions = 4\ndriver_linger_us = 50\n\
+             [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
+        );
+        let full = full + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n";
+        for text in [GOOD, &full] {
+            let config = ServeConfig::parse(text).unwrap().absolute().unwrap();
+            let printed = config.to_toml().unwrap();
+            assert_eq!(ServeConfig::parse(&printed).unwrap(), config, "{printed}");
+            let keys =
+                ["listen", "driver", "verifier", "backend", "model", "registry", "node", "key", "output"];
+            let numbers = ["freshness_s", "drain_s", "receive_buffer_bytes", "driver_buffers"];
+            let more =
+                ["driver_buffer_bytes", "driver_wait_completions", "driver_linger_us", "period_s", "epoch_s"];
+            for key in keys.iter().chain(&numbers).chain(&more) {
+                assert!(
+                    printed.contains(&format!("\n{key} = ")) || printed.starts_with(key),
+                    "{key}: {printed}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -212,10 +327,18 @@ period_s = 1
             ("[[streams]]", "[[stream]]", "line 7: unknown field `stream`"),
             ("node = \"engine\"\n", "", "missing field `node`"),
             ("id = 1", "backend = \"tpu\"", "line 9"),
+            (
+                "node =",
+                "verifier = \"lax\"\nnode =",
+                "line 5: unknown variant `lax`, expected `auto` or `strict`",
+            ),
+            ("node =", "driver = \"kqueue\"\nnode =", "driver: unknown datagram driver \"kqueue\""),
+            ("node =", "driver_buffers = 48\nnode =", "buffers is 48: expected a power of two"),
+            ("node =", "driver_linger_us = 20000\nnode =", "linger is 20ms: expected at most"),
             ("node =", "backend = \"tpu\"\nnode =", "line 5: unknown variant `tpu`, expected one of `auto`"),
         ] {
             let text = GOOD.replacen(good, bad, 1);
-            let error = ServeConfig::parse(&text).expect_err(bad).to_string();
+            let error = format!("{:#}", ServeConfig::parse(&text).expect_err(bad));
             assert!(error.contains(expected) && !error.contains('\n'), "{bad:?}: {error}");
         }
     }

@@ -10,6 +10,7 @@ pub use config::{ServeConfig, StreamConfig, UpstreamConfig};
 use crate::clock::now_ns;
 use crate::node::Node;
 use centauri_roles::{Client, Effect, Role};
+use centauri_wire::{BatchVerifier, Fallback};
 use compiler::Compiler;
 use output::{DecisionOutput, write_counters};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -50,6 +51,7 @@ impl Server {
         let compiler = Compiler::new(fleet.clone());
         let client =
             Client::new(&prepared.client, prepared.registry, prepared.identity, prepared.session, now_ns())?;
+        tell_verifier(client.signatures());
         // The output comes last, so that whatever is wrong leaves no empty file behind.
         let node = Node::new(client, setup::open_driver(config)?);
         let output = DecisionOutput::open(&config.output)?;
@@ -97,7 +99,19 @@ impl Server {
             see(effect, names, output, compiler);
         });
         output.flush()?;
-        write_counters(config.counters.as_deref(), &node.role().counters(), node.driver_counters())
+        let verifier = node.role().signatures().kind().name();
+        write_counters(config.counters.as_deref(), &node.role().counters(), verifier, node.driver_counters())
+    }
+}
+
+/// Which verifier runs, and why not the faster one.
+fn tell_verifier(signatures: &BatchVerifier) {
+    let verifier = signatures.kind().name();
+    match signatures.fallback() {
+        // A wrong verdict on a machine that has what it takes: worth a look at the machine.
+        Some(reason @ Fallback::SelfTest) => tracing::warn!(verifier, %reason, "signatures"),
+        Some(reason) => tracing::info!(verifier, %reason, "signatures"),
+        None => tracing::info!(verifier, "signatures"),
     }
 }
 

@@ -56,14 +56,17 @@ impl DecisionOutput {
     }
 }
 
-/// Writes the counters as one JSON object: the client's by cause, the driver's below `driver`.
+/// Writes the counters as one JSON object: the client's by cause, what verified signatures as `verifier`, the driver's below
+/// `driver`.
 pub(crate) fn write_counters(
     file: Option<&Path>,
     client: &[(&'static str, u64)],
+    verifier: &str,
     driver: DriverCounters,
 ) -> anyhow::Result<()> {
     let mut all: serde_json::Map<String, serde_json::Value> =
         client.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
+    all.insert("verifier".to_owned(), verifier.into());
     all.insert("driver".to_owned(), driver_json(driver));
     let text = serde_json::to_string(&all)?;
     match file {

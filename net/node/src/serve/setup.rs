@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow, bail};
 use centauri_engine::{Fleet, Link, ModelSet, Session, StreamSpec};
 use centauri_files::{locate, parse_model, read_model_text};
 use centauri_roles::{ClientConfig, ClientStream, RoundTiming, StreamQuery, Upstream, Windows};
-use centauri_uring::{DatagramDriver, DriverConfig};
+use centauri_uring::DatagramDriver;
 use centauri_wire::{KeyFile, Limits, NodeEntry, NodeId, Registry, Role, SigningIdentity, StreamId};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -38,7 +38,8 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
         not_before_ns: crate::clock::now_ns(),
         ..Limits::default()
     };
-    let client = ClientConfig { streams, upstreams, limits, ..ClientConfig::default() };
+    let client =
+        ClientConfig { streams, upstreams, limits, verifier: config.verifier, ..ClientConfig::default() };
     // A batch holds at most a round of each stream.
     let options =
         OpenOptions { calibration: config.calibration.clone(), rounds_max: Some(config.streams.len()) };
@@ -47,10 +48,7 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
 }
 
 pub(crate) fn open_driver(config: &ServeConfig) -> anyhow::Result<Box<dyn DatagramDriver>> {
-    let choice = config.driver.parse().map_err(|error| anyhow!("driver: {error}"))?;
-    let driver_config =
-        DriverConfig { choice, socket_receive_bytes: config.receive_buffer_bytes, ..DriverConfig::default() };
-    let driver = centauri_uring::open(config.listen, &driver_config)?;
+    let driver = centauri_uring::open(config.listen, &config.driver_config()?)?;
     tracing::info!(driver = %driver.kind(), "datagram driver");
     Ok(driver)
 }

@@ -1,6 +1,6 @@
 //! What a client is told.
 
-use centauri_wire::{Limits, NodeId, StreamId};
+use centauri_wire::{Limits, NodeId, StreamId, VerifierChoice};
 
 use crate::error::check_number;
 use crate::{ConfigError, OPEN_ROUNDS_MAX, RequestPolicy, SamplePolicy, Upstream, Windows};
@@ -90,6 +90,8 @@ pub struct ClientConfig {
     pub samples: Option<SamplePolicy>,
     /// The acceptance of frames. The bound on tracked streams is set to what the streams need.
     pub limits: Limits,
+    /// What verifies signatures. Verdicts are the same, whatever it is.
+    pub verifier: VerifierChoice,
     /// How much it takes on.
     pub pacing: Pacing,
 }

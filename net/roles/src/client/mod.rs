@@ -1,5 +1,6 @@
 //! The client: reports of replicas in, a decision for each round at its deadline out.
 
+mod batch;
 mod config;
 mod rounds;
 
@@ -9,8 +10,8 @@ use std::sync::Arc;
 
 use centauri_engine::{Fleet, Session};
 use centauri_wire::{
-    Accepted, DistributionView, Header, Limits, MessageView, NodeId, Pending, Record, Registry, SampleKind,
-    SignatureVerdict, SigningIdentity, StreamId, Verifier,
+    Accepted, BatchVerifier, Counters, DistributionView, Header, Limits, MessageView, NodeId, Record,
+    Registry, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
 };
 
 pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
@@ -22,7 +23,7 @@ use crate::sampler::{SampleSlot, Sampler};
 use crate::signer::Signer;
 use crate::timing::seconds_between;
 use crate::upstreams::Upstreams;
-use crate::{ConfigError, Effects, InstallError, Note, Role, from_wire};
+use crate::{ConfigError, Effects, InstallError, Note, Received, Role, from_wire};
 
 counters! {
     /// What became of records and rounds.
@@ -104,6 +105,9 @@ pub struct Client {
     senders: Vec<Sender>,
     closing: Vec<Closed>,
     verifier: Verifier,
+    signatures: BatchVerifier,
+    /// Those of the batch at hand; kept, so that a batch finds its memory.
+    verdicts: Vec<SignatureVerdict>,
     signer: Signer,
     upstreams: Upstreams,
     sampler: Sampler,
@@ -140,6 +144,8 @@ impl Client {
             rounds: Rounds::new(pacing.rounds_ahead_max),
             senders,
             closing: Vec::new(),
+            signatures: BatchVerifier::new(&registry, config.verifier),
+            verdicts: Vec::with_capacity(batch::SLICE),
             verifier: Verifier::new(registry, limits),
             signer: Signer::new(identity),
             upstreams: Upstreams::new(config.request, &config.upstreams, now_ns)?,
@@ -254,23 +260,16 @@ impl Client {
         self.upstreams.cancel(now_ns, &mut self.signer, effects);
     }
 
-    /// The checks of [`Role::handle`] that need no curve arithmetic, for a driver that verifies several
-    /// signatures at a time; [`Client::commit`] does the rest.
-    pub fn precheck<'a>(&mut self, now_ns: i64, bytes: &'a [u8]) -> Option<Pending<'a>> {
-        self.verifier.precheck(now_ns, bytes).ok()
+    /// What verifies the signatures, and why nothing better does.
+    #[must_use]
+    pub fn signatures(&self) -> &BatchVerifier {
+        &self.signatures
     }
 
-    /// Ends what [`Client::precheck`] began, with the time at which the frame was received.
-    pub fn commit(
-        &mut self,
-        now_ns: i64,
-        pending: &Pending<'_>,
-        verdict: SignatureVerdict,
-        effects: &mut Effects,
-    ) {
-        if let Ok(accepted) = self.verifier.commit(pending, verdict) {
-            self.accept(now_ns, &accepted, effects);
-        }
+    /// What became of the frames so far; [`Role::counters`] has these and what became of records and rounds.
+    #[must_use]
+    pub fn frame_counters(&self) -> &Counters {
+        self.verifier.counters()
     }
 
     fn accept(&mut self, now_ns: i64, accepted: &Accepted<'_>, effects: &mut Effects) {
@@ -405,9 +404,13 @@ fn note_equivocation(
 }
 
 impl Role for Client {
-    fn handle(&mut self, now_ns: i64, _from: SocketAddr, bytes: &[u8], effects: &mut Effects) {
-        if let Ok(accepted) = self.verifier.check(now_ns, bytes) {
-            self.accept(now_ns, &accepted, effects);
+    fn handle(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8], effects: &mut Effects) {
+        self.handle_batch(now_ns, &[Received { from, bytes }], effects);
+    }
+
+    fn handle_batch(&mut self, now_ns: i64, datagrams: &[Received<'_>], effects: &mut Effects) {
+        for slice in datagrams.chunks(batch::SLICE) {
+            self.handle_slice(now_ns, slice, effects);
         }
     }
 

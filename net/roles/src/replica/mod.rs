@@ -10,8 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use centauri_wire::{
-    Accepted, Limits, MessageView, NodeId, Pending, Registry, SampleKind, SignatureVerdict, SigningIdentity,
-    StreamId, Verifier,
+    Accepted, Limits, MessageView, NodeId, Registry, SampleKind, SigningIdentity, StreamId, Verifier,
 };
 
 pub use config::{ReplicaConfig, ReplicaStream, SourceStream};
@@ -128,26 +127,6 @@ impl Replica {
             replica.schedule(at);
         }
         Ok(replica)
-    }
-
-    /// The checks of [`Role::handle`] that need no curve arithmetic, for a driver that verifies several
-    /// signatures at a time; [`Replica::commit`] does the rest.
-    pub fn precheck<'a>(&mut self, now_ns: i64, bytes: &'a [u8]) -> Option<Pending<'a>> {
-        self.verifier.precheck(now_ns, bytes).ok()
-    }
-
-    /// Ends what [`Replica::precheck`] began.
-    pub fn commit(
-        &mut self,
-        now_ns: i64,
-        from: SocketAddr,
-        pending: &Pending<'_>,
-        verdict: SignatureVerdict,
-        effects: &mut Effects,
-    ) {
-        if let Ok(accepted) = self.verifier.commit(pending, verdict) {
-            self.accept(now_ns, from, &accepted, effects);
-        }
     }
 
     /// Tells the sources that nothing more is wanted, and closes no more windows.

@@ -6,7 +6,7 @@ use crate::socket::{Socket, check};
 use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind};
 use batch::Batch;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
@@ -53,7 +53,13 @@ impl EpollDriver {
         Ok(true)
     }
 
-    fn hand_over(&mut self, count: usize, sink: &mut dyn FnMut(Datagram<'_>)) -> usize {
+    fn hand_over(&mut self, count: usize, sink: &mut dyn FnMut(&[Datagram<'_>])) -> usize {
+        const NONE: Datagram<'_> = Datagram {
+            bytes: &[],
+            from: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)),
+            truncated: false,
+        };
+        let mut all = [NONE; BATCH_MAX as usize];
         let mut handed = 0;
         for message in self.batch.messages(count) {
             if let Some(drops) = message.drop_count {
@@ -65,8 +71,13 @@ impl EpollDriver {
             };
             let datagram = Datagram { bytes: message.bytes, from, truncated: message.truncated };
             self.socket.count_received(&datagram);
-            sink(datagram);
-            handed += 1;
+            if let Some(place) = all.get_mut(handed) {
+                *place = datagram;
+                handed += 1;
+            }
+        }
+        if let Some(all) = all.get(..handed).filter(|all| !all.is_empty()) {
+            sink(all);
         }
         handed
     }
@@ -86,6 +97,14 @@ impl DatagramDriver for EpollDriver {
     }
 
     fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
+        self.receive_batch(timeout, &mut |all| all.iter().for_each(|datagram| sink(*datagram)))
+    }
+
+    fn receive_batch(
+        &mut self,
+        timeout: Duration,
+        sink: &mut dyn FnMut(&[Datagram<'_>]),
+    ) -> io::Result<usize> {
         self.socket.counters_mut().waits += 1;
         let outcome = self.wait(timeout).and_then(|readable| match readable {
             true => self.batch.receive(&self.socket),

@@ -1,8 +1,9 @@
 //! The field of 2^255 − 19, eight elements at a time.
 //!
 //! An element is `Σ limb_i·2^(51 i)`, five limbs. *Tight* limbs are below 2^51 + 2^16: what every product, sum and
-//! difference here gives. *Loose* ones are below 2^52: what every function here takes. `VPMADD52` reads the low 52 bits of
-//! its factors and no more, so a limb of 2^52 would not overflow but vanish: that is why sums and differences carry at once.
+//! difference here gives, but for those that are said to be [`Wide`]. *Loose* ones are below 2^52: what every function here
+//! takes. `VPMADD52` reads the low 52 bits of its factors and no more, so a limb of 2^52 would not overflow but vanish: that is
+//! why sums and differences carry at once.
 
 use super::vector::{V, lanes, set1, x19};
 use core::arch::x86_64::*;
@@ -11,10 +12,18 @@ use core::arch::x86_64::*;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fe(pub(super) [V; 5]);
 
+/// Eight field elements that have not been carried: limbs below 2^61. What is only added to and subtracted from others is
+/// carried once, afterwards.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wide([V; 5]);
+
 const LOW_51: i64 = (1 << 51) - 1;
 /// The limbs of 2p, from which a loose element is taken away without any limb going below zero: its limbs must not exceed
 /// these.
 const TWO_P: [u64; 5] = [(1 << 52) - 38, (1 << 52) - 2, (1 << 52) - 2, (1 << 52) - 2, (1 << 52) - 2];
+/// The limbs of 2^9·2p, all above 2^60.9: from these a wide element is taken away, whose limbs are below 2^60.3.
+const WIDE_MULTIPLE_OF_P: [u64; 5] =
+    [TWO_P[0] << 9, TWO_P[1] << 9, TWO_P[2] << 9, TWO_P[3] << 9, TWO_P[4] << 9];
 /// −121665/121666.
 pub(super) const D: [u64; 5] = [
     929_955_233_495_203,
@@ -55,10 +64,9 @@ lanes! {
         splat([1, 0, 0, 0, 0])
     }
 
-    /// Limbs below 2^63 to tight ones: each keeps 51 bits and gives the rest to the next, the last 19 times to the first.
+    /// Limbs below 2^62 to tight ones: each keeps 51 bits and gives the rest to the next, the last 19 times to the first.
     ///
-    /// One pass is enough: what is carried is below 2^12, and 19 times that below 2^17. (For the limbs that occur, at most
-    /// 2^61 after a product, it is 2^10 and 2^15.)
+    /// One pass is enough: what is carried is below 2^11, and 19 times that below 2^16.
     fn carried(x: [V; 5]) -> Fe {
         let low = set1(LOW_51 as u64);
         let [x0, x1, x2, x3, x4] = x;
@@ -76,18 +84,19 @@ lanes! {
         ])
     }
 
-    /// From the columns of a product to tight limbs. `low[k]` and `high[k]` hold the low 52 bits and the rest of the
+    /// From the columns of a product to limbs that are still to be carried. `low[k]` and `high[k]` hold the low 52 bits and the rest of the
     /// products of limbs i and j with i + j = k; the rest belongs, doubled, to column k + 1, since 2^52 = 2·2^51.
     ///
-    /// Each column sums at most five terms below 2^52: a folded one is below 5·2^52 + 2·5·2^52, 19 of these below 2^61.
-    fn folded(low: [V; 9], high: [V; 9]) -> Fe {
+    /// Each column sums at most five terms below 2^52: a folded one is below 5·2^52 + 2·5·2^52 = 15·2^52, and one with 19
+    /// others below 300·2^52 < 2^60.3.
+    fn folded(low: [V; 9], high: [V; 9]) -> Wide {
         let twice = |x: V| _mm512_add_epi64(x, x);
         let r5 = _mm512_add_epi64(low[5], twice(high[4]));
         let r6 = _mm512_add_epi64(low[6], twice(high[5]));
         let r7 = _mm512_add_epi64(low[7], twice(high[6]));
         let r8 = _mm512_add_epi64(low[8], twice(high[7]));
         let r9 = twice(high[8]);
-        carried([
+        Wide([
             _mm512_add_epi64(low[0], x19(r5)),
             _mm512_add_epi64(_mm512_add_epi64(low[1], twice(high[0])), x19(r6)),
             _mm512_add_epi64(_mm512_add_epi64(low[2], twice(high[1])), x19(r7)),
@@ -98,6 +107,16 @@ lanes! {
 
     /// a·b.
     pub(super) fn mul(a: &Fe, b: &Fe) -> Fe {
+        carried(mul_wide(a, b).0)
+    }
+
+    /// a².
+    pub(super) fn square(a: &Fe) -> Fe {
+        carried(square_wide(a).0)
+    }
+
+    /// a·b, not yet carried.
+    pub(super) fn mul_wide(a: &Fe, b: &Fe) -> Wide {
         let (mut low, mut high) = ([_mm512_setzero_si512(); 9], [_mm512_setzero_si512(); 9]);
         for i in 0..5 {
             for j in 0..5 {
@@ -108,8 +127,8 @@ lanes! {
         folded(low, high)
     }
 
-    /// a².
-    pub(super) fn square(a: &Fe) -> Fe {
+    /// a², not yet carried.
+    pub(super) fn square_wide(a: &Fe) -> Wide {
         let (mut low, mut high) = ([_mm512_setzero_si512(); 9], [_mm512_setzero_si512(); 9]);
         for i in 0..5 {
             for j in i + 1..5 {
@@ -126,6 +145,36 @@ lanes! {
             high[2 * i] = _mm512_madd52hi_epu64(high[2 * i], a.0[i], a.0[i]);
         }
         folded(low, high)
+    }
+
+    /// An element as one that is still to be carried.
+    pub(super) fn widened(a: &Fe) -> Wide {
+        Wide(a.0)
+    }
+
+    /// a + b; limbs stay below 2^62.
+    pub(super) fn sum_of(a: &Wide, b: &Wide) -> Fe {
+        carried(limbwise_sum(&Fe(a.0), &Fe(b.0)))
+    }
+
+    /// a − b; limbs stay below 2^60.3 + 2^61 < 2^62.
+    pub(super) fn difference_of(a: &Wide, b: &Wide) -> Fe {
+        let mut x = limbwise_sum(&Fe(a.0), &splat(WIDE_MULTIPLE_OF_P));
+        for (x, b) in x.iter_mut().zip(b.0) {
+            *x = _mm512_sub_epi64(*x, b);
+        }
+        carried(x)
+    }
+
+    /// 2a.
+    pub(super) fn twice_of(a: &Wide) -> Fe {
+        sum_of(a, a)
+    }
+
+    /// 2a − b for a tight b; limbs stay below 2^61.3 + 2^52.
+    pub(super) fn twice_of_less(a: &Wide, b: &Fe) -> Fe {
+        let twice = limbwise_sum(&Fe(a.0), &Fe(a.0));
+        carried(limbwise_sum(&Fe(twice), &negated_loose(b)))
     }
 
     fn limbwise_sum(a: &Fe, b: &Fe) -> [V; 5] {
@@ -158,11 +207,6 @@ lanes! {
     /// a − b for a tight b.
     pub(super) fn sub(a: &Fe, b: &Fe) -> Fe {
         carried(limbwise_sum(a, &negated_loose(b)))
-    }
-
-    /// 2a − b for a tight b.
-    pub(super) fn twice_less(a: &Fe, b: &Fe) -> Fe {
-        carried(limbwise_sum(&Fe(limbwise_sum(a, a)), &negated_loose(b)))
     }
 
     fn squared(a: &Fe, times: usize) -> Fe {
@@ -252,6 +296,18 @@ lanes! {
             _mm512_and_si512(_mm512_srli_epi64::<12>(w3), low),
         ]);
         (y, _mm512_movepi64_mask(w3))
+    }
+
+    /// A bit for each lane whose point (x, y) has the canonical encoding that `words` hold.
+    pub(super) fn encoded_mask(x: &Fe, y: &Fe, words: [V; 4]) -> u8 {
+        let (expected, sign) = unpacked(words);
+        let (x, y) = (canonical(x), canonical(y));
+        let mut differing = _mm512_setzero_si512();
+        for (y, expected) in y.0.iter().zip(expected.0) {
+            differing = _mm512_or_si512(differing, _mm512_xor_si512(*y, expected));
+        }
+        let odd = _mm512_test_epi64_mask(x.0[0], set1(1));
+        _mm512_testn_epi64_mask(differing, differing) & !(odd ^ sign)
     }
 
     /// Eight points from their encodings as four words each: x, y, and a mask of the lanes that do encode a point.

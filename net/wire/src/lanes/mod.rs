@@ -14,13 +14,16 @@ mod vector;
 
 use crate::{SIGNATURE_BYTES, check_signature_shape};
 use curve25519_dalek::Scalar;
-use equation::Statements;
+use equation::{Side, Statements};
+use point::Point;
 use sha512::Padded;
 use std::fmt;
 use tables::KeyRows;
 
 /// Lanes of a register.
 pub(crate) const LANES: usize = 8;
+/// Most groups of a claim a lane that are verified together: they share what can be shared, and no verdict.
+pub(crate) const GROUPS: usize = equation::GROUPS;
 
 /// Whether this processor has what the lanes need.
 pub(crate) fn available() -> bool {
@@ -74,27 +77,52 @@ impl LaneVerifier {
         keys
     }
 
-    /// A bit for each claim that the rule accepts: `s < ℓ`, `R` canonical and not the identity, `sB − kA = R` exactly.
-    pub(crate) fn verify(self, claims: &[LaneClaim<'_>; LANES]) -> u8 {
+    /// For each of at most [`GROUPS`] groups a bit for each claim that the rule accepts: `s < ℓ`, `R` canonical and not the
+    /// identity, `sB − kA = R` exactly.
+    pub(crate) fn verify(self, groups: &[[LaneClaim<'_>; LANES]]) -> [u8; GROUPS] {
+        let Some(first) = groups.first() else { return [0; GROUPS] };
         let mut padded = Padded::new();
-        let mut well_formed = 0_u8;
+        let mut well_formed = [0; GROUPS];
+        let mut sides = [Side { sum: self.identity(), r: r_of(first) }; GROUPS];
+        for ((claims, well_formed), side) in groups.iter().zip(&mut well_formed).zip(&mut sides) {
+            *side = Side { sum: self.sum(claims, &mut padded, well_formed), r: r_of(claims) };
+        }
+        let sides = &sides[..groups.len().min(GROUPS)];
+        // SAFETY: `self` exists only where the processor has the features.
+        let mut good = unsafe { equation::equal(sides) };
+        for (good, well_formed) in good.iter_mut().zip(well_formed) {
+            *good &= well_formed;
+        }
+        good
+    }
+
+    fn identity(self) -> Point {
+        // SAFETY: `self` exists only where the processor has the features.
+        unsafe { point::identity() }
+    }
+
+    /// sB − kA of a group; sets the bits of those claims that are well-formed.
+    fn sum(self, claims: &[LaneClaim<'_>; LANES], padded: &mut Padded, well_formed: &mut u8) -> Point {
         for (lane, claim) in claims.iter().enumerate() {
             let (r, _) = halves(claim.signature);
             let fits = padded.set(lane, r, &claim.key.encoding, claim.message);
-            well_formed |= u8::from(fits && check_signature_shape(claim.signature).is_ok()) << lane;
+            *well_formed |= u8::from(fits && check_signature_shape(claim.signature).is_ok()) << lane;
         }
         // SAFETY: `self` exists only where the processor has the features.
-        let digests = unsafe { sha512::digests(&padded) };
+        let digests = unsafe { sha512::digests(padded) };
         let statements = Statements {
             keys: claims.map(|claim| &claim.key.rows),
             k: digests.map(|digest| Scalar::from_bytes_mod_order_wide(&digest).to_bytes()),
             // A lane that is not well-formed is refused whatever the equation says of it.
             s: claims.map(|claim| halves(claim.signature).1),
-            r: claims.map(|claim| halves(claim.signature).0),
         };
         // SAFETY: as above.
-        well_formed & unsafe { equation::holding(tables::base(), &statements) }
+        unsafe { equation::sum(tables::base(), &statements) }
     }
+}
+
+fn r_of<'a>(claims: &[LaneClaim<'a>; LANES]) -> [&'a [u8; 32]; LANES] {
+    claims.map(|claim| halves(claim.signature).0)
 }
 
 /// R and s.

@@ -3,8 +3,8 @@
 //! equal points too, so a hostile point needs no case of its own.
 
 use super::field::{
-    D2, Fe, add, canonical, inverse, mul, negated_loose, one, select, splat, square, sub, twice_less, zero,
-    zero_mask,
+    D2, Fe, Wide, add, canonical, difference_of, inverse, mul, mul_wide, negated_loose, one, select, splat,
+    square_wide, sub, sum_of, twice_of, twice_of_less, widened, zero,
 };
 use super::vector::lanes;
 
@@ -47,37 +47,38 @@ lanes! {
 
     /// 2p; with T only where `with_t`, since a doubling does not need it.
     pub(super) fn double(p: &Point, with_t: bool) -> Point {
-        let (xx, yy, zz) = (square(&p.x), square(&p.y), square(&p.z));
-        let h = add(&yy, &xx);
-        let g = sub(&yy, &xx);
-        let e = sub(&square(&add(&p.x, &p.y)), &h);
-        let f = twice_less(&zz, &g);
+        // What is only added and subtracted is carried in the sum.
+        let (xx, yy, zz) = (square_wide(&p.x), square_wide(&p.y), square_wide(&p.z));
+        let e = twice_of(&mul_wide(&p.x, &p.y));
+        let h = sum_of(&yy, &xx);
+        let g = difference_of(&yy, &xx);
+        let f = twice_of_less(&zz, &g);
         Point { x: mul(&e, &f), y: mul(&h, &g), z: mul(&g, &f), t: if with_t { mul(&e, &h) } else { e } }
     }
 
-    fn summed(a: &Fe, b: &Fe, c: &Fe, d: &Fe, with_t: bool) -> Point {
-        let e = sub(a, b);
-        let h = add(a, b);
-        let g = add(d, c);
-        let f = sub(d, c);
+    fn summed(a: &Wide, b: &Wide, c: &Wide, d: &Wide, with_t: bool) -> Point {
+        let e = difference_of(a, b);
+        let h = sum_of(a, b);
+        let g = sum_of(d, c);
+        let f = difference_of(d, c);
         Point { x: mul(&e, &f), y: mul(&h, &g), z: mul(&g, &f), t: if with_t { mul(&e, &h) } else { e } }
     }
 
     /// p + q. `p` must have its T.
     pub(super) fn plus(p: &Point, q: &Cached, with_t: bool) -> Point {
-        let a = mul(&add(&p.y, &p.x), &q.y_plus_x);
-        let b = mul(&sub(&p.y, &p.x), &q.y_minus_x);
-        let c = mul(&p.t, &q.t2d);
-        let d = mul(&p.z, &q.z2);
+        let a = mul_wide(&add(&p.y, &p.x), &q.y_plus_x);
+        let b = mul_wide(&sub(&p.y, &p.x), &q.y_minus_x);
+        let c = mul_wide(&p.t, &q.t2d);
+        let d = mul_wide(&p.z, &q.z2);
         summed(&a, &b, &c, &d, with_t)
     }
 
     /// p + q. `p` must have its T.
     pub(super) fn plus_affine(p: &Point, q: &Affine, with_t: bool) -> Point {
-        let a = mul(&add(&p.y, &p.x), &q.y_plus_x);
-        let b = mul(&sub(&p.y, &p.x), &q.y_minus_x);
-        let c = mul(&p.t, &q.xy2d);
-        let d = add(&p.z, &p.z);
+        let a = mul_wide(&add(&p.y, &p.x), &q.y_plus_x);
+        let b = mul_wide(&sub(&p.y, &p.x), &q.y_minus_x);
+        let c = mul_wide(&p.t, &q.xy2d);
+        let d = widened(&add(&p.z, &p.z));
         summed(&a, &b, &c, &d, with_t)
     }
 
@@ -126,10 +127,5 @@ lanes! {
             y_minus_x: select(mask, &q.y_plus_x, &q.y_minus_x),
             xy2d: select(mask, &negated_loose(&q.xy2d), &q.xy2d),
         }
-    }
-
-    /// A bit for each lane that holds the neutral element: X = 0 and Y = Z.
-    pub(super) fn identity_mask(p: &Point) -> u8 {
-        zero_mask(&p.x) & zero_mask(&sub(&p.y, &p.z))
     }
 }

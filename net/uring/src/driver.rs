@@ -2,7 +2,7 @@
 
 use crate::{DriverCounters, DriverKind};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 /// A received datagram, borrowed from the driver's buffer for as long as the sink runs.
@@ -15,6 +15,15 @@ pub struct Datagram<'a> {
     pub from: SocketAddr,
     /// Whether the datagram was longer than the buffer; `bytes` is then only its beginning.
     pub truncated: bool,
+}
+
+impl Datagram<'_> {
+    /// What fills places that no datagram has.
+    pub(crate) const NONE: Self = Self {
+        bytes: &[],
+        from: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)),
+        truncated: false,
+    };
 }
 
 /// One UDP socket and the way datagrams are taken from it.
@@ -47,9 +56,13 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     /// # Errors
     /// What the kernel reports about the socket or the ring, `ENOMEM` for example. Datagrams that
     /// were there have been handed over and counted; the driver stays usable and the next call tries again.
-    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize>;
+    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
+        self.receive_batch(timeout, &mut |all| all.iter().for_each(|datagram| sink(*datagram)))
+    }
 
-    /// As [`receive`](Self::receive), several datagrams at a time.
+    /// As [`receive`](Self::receive), several datagrams at a time, so that what they have in common is done once: some tens
+    /// of them where so many have come, in the order of their arrival. They lie in the driver's buffers, which are filled
+    /// again when the sink has returned.
     ///
     /// # Errors
     /// As [`receive`](Self::receive).
@@ -57,9 +70,7 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
         &mut self,
         timeout: Duration,
         sink: &mut dyn FnMut(&[Datagram<'_>]),
-    ) -> io::Result<usize> {
-        self.receive(timeout, &mut |datagram| sink(&[datagram]))
-    }
+    ) -> io::Result<usize>;
 
     /// Sends one datagram without waiting.
     ///

@@ -6,7 +6,7 @@ use crate::socket::{Socket, check};
 use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind};
 use batch::Batch;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
@@ -54,12 +54,7 @@ impl EpollDriver {
     }
 
     fn hand_over(&mut self, count: usize, sink: &mut dyn FnMut(&[Datagram<'_>])) -> usize {
-        const NONE: Datagram<'_> = Datagram {
-            bytes: &[],
-            from: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)),
-            truncated: false,
-        };
-        let mut all = [NONE; BATCH_MAX as usize];
+        let mut all = [Datagram::NONE; BATCH_MAX as usize];
         let mut handed = 0;
         for message in self.batch.messages(count) {
             if let Some(drops) = message.drop_count {
@@ -94,10 +89,6 @@ impl DatagramDriver for EpollDriver {
 
     fn socket_receive_bytes(&self) -> usize {
         self.socket.receive_bytes()
-    }
-
-    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
-        self.receive_batch(timeout, &mut |all| all.iter().for_each(|datagram| sink(*datagram)))
     }
 
     fn receive_batch(

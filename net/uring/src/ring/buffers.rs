@@ -1,16 +1,17 @@
 //! A provided-buffer ring: memory that the kernel fills in any order, and gives back by id.
 //!
 //! Invariant: at any time a buffer belongs to the kernel or to a [`Filled`], never to both. Only
-//! [`ProvidedBuffers::take`] and dropping the [`Filled`] move it, and a bit per buffer says where it
+//! [`Filled::take`] and dropping the [`Filled`] move it, and a bit per buffer says where it
 //! is, so that a completion naming a buffer the kernel does not have is refused.
 
 use super::mapping::Mapping;
 use io_uring::types::BufRingEntry;
 use std::io;
-use std::ops::Deref;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 const LINE_BYTES: usize = 64;
+/// The most buffers that are taken together.
+pub(super) const TAKEN_MAX: usize = 64;
 
 /// The buffers and the ring through which the kernel takes them.
 #[derive(Debug)]
@@ -63,15 +64,9 @@ impl ProvidedBuffers {
         (self.entries.start().as_ptr().expose_provenance() as u64, self.count)
     }
 
-    /// Takes buffer `id` from the kernel, with `len` bytes written. `None` if the kernel does not
-    /// have that buffer or it is shorter.
-    pub(super) fn take(&mut self, id: u16, len: usize) -> Option<Filled<'_>> {
-        let with_kernel = self.with_kernel.get_mut(usize::from(id))?;
-        if !*with_kernel || len > self.slot_bytes {
-            return None;
-        }
-        *with_kernel = false;
-        Some(Filled { buffers: self, id, len })
+    /// The buffers that are going to be taken from the kernel together.
+    pub(super) fn filled(&mut self) -> Filled<'_> {
+        Filled { buffers: self, taken: [(0, 0); TAKEN_MAX], count: 0 }
     }
 
     fn offset(&self, id: u16) -> usize {
@@ -108,30 +103,49 @@ impl ProvidedBuffers {
     }
 }
 
-/// A buffer that the kernel has filled; dropping it gives the buffer back.
+/// Buffers that the kernel has filled; dropping this gives them back.
 #[derive(Debug)]
 pub(super) struct Filled<'a> {
     buffers: &'a mut ProvidedBuffers,
-    id: u16,
-    len: usize,
+    /// Id and bytes written, in the order of taking.
+    taken: [(u16, usize); TAKEN_MAX],
+    count: usize,
 }
 
-impl Deref for Filled<'_> {
-    type Target = [u8];
+impl Filled<'_> {
+    /// Takes buffer `id` from the kernel, with `len` bytes written; gives its place among those taken. `None` if the kernel
+    /// does not have that buffer, if it is shorter, or if [`TAKEN_MAX`] are taken.
+    pub(super) fn take(&mut self, id: u16, len: usize) -> Option<usize> {
+        let taken = self.taken.get_mut(self.count)?;
+        let with_kernel = self.buffers.with_kernel.get_mut(usize::from(id))?;
+        if !*with_kernel || len > self.buffers.slot_bytes {
+            return None;
+        }
+        *with_kernel = false;
+        *taken = (id, len);
+        self.count += 1;
+        Some(self.count - 1)
+    }
 
-    fn deref(&self) -> &[u8] {
+    /// What the kernel wrote into the buffer that was taken at `place`; nothing where none was.
+    pub(super) fn bytes(&self, place: usize) -> &[u8] {
+        let Some(&(id, len)) = self.taken.get(..self.count).and_then(|taken| taken.get(place)) else {
+            return &[];
+        };
         // SAFETY: `take` checked that `id < count`, so the offset lies in the mapping.
-        let start = unsafe { self.buffers.slots.start().add(self.buffers.offset(self.id)) };
-        // SAFETY: `len` is at most the size of a buffer, so the slice lies in the mapping, which is
-        // initialised (zeroed pages, then the kernel's bytes). The kernel has given the buffer up,
-        // and gets it back only when `self`, which the slice borrows from, is dropped.
-        unsafe { std::slice::from_raw_parts(start.as_ptr(), self.len) }
+        let start = unsafe { self.buffers.slots.start().add(self.buffers.offset(id)) };
+        // SAFETY: `take` checked that `len` is at most the size of a buffer, so the slice lies in the
+        // mapping, which is initialised (zeroed pages, then the kernel's bytes). The kernel has given
+        // the buffer up, and gets it back only when `self`, which the slice borrows from, is dropped.
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), len) }
     }
 }
 
 impl Drop for Filled<'_> {
     fn drop(&mut self) {
-        self.buffers.publish(self.id);
+        for &(id, _) in self.taken.iter().take(self.count) {
+            self.buffers.publish(id);
+        }
     }
 }
 
@@ -144,25 +158,41 @@ mod tests {
         let mut buffers = ProvidedBuffers::new(4, 100).unwrap();
         assert_eq!(buffers.tail, 4);
         for _ in 0..100_000 {
-            for id in [2, 0, 3, 1] {
-                assert_eq!(buffers.take(id, 100).unwrap().len(), 100);
+            let mut filled = buffers.filled();
+            for (place, id) in [2, 0, 3, 1].into_iter().enumerate() {
+                assert_eq!(filled.take(id, 97 + place), Some(place));
+                assert_eq!(filled.take(id, 100), None, "the kernel does not have it");
             }
+            assert_eq!(filled.bytes(1).len(), 98);
+            assert_eq!(filled.bytes(4), []);
         }
-        let taken = buffers.take(1, 0).unwrap();
-        assert!(taken.is_empty());
-        // What a panicking sink, or a leak, would leave behind.
+        let mut taken = buffers.filled();
+        assert_eq!(taken.take(1, 0), Some(0));
+        assert!(taken.bytes(0).is_empty());
+        // What a leak would leave behind.
         std::mem::forget(taken);
-        assert!(buffers.take(1, 0).is_none(), "the kernel does not have it");
-        assert!(buffers.take(0, 0).is_some());
+        assert_eq!(buffers.filled().take(1, 0), None, "the kernel does not have it");
+        assert_eq!(buffers.filled().take(0, 0), Some(0));
+    }
+
+    #[test]
+    fn no_more_are_taken_together_than_there_is_room_for() {
+        let mut buffers = ProvidedBuffers::new(128, 10).unwrap();
+        let mut filled = buffers.filled();
+        let taken = (0..128).filter(|&id| filled.take(id, 10).is_some()).count();
+        assert_eq!(taken, TAKEN_MAX);
+        drop(filled);
+        assert_eq!(buffers.filled().take(0, 10), Some(0));
     }
 
     #[test]
     fn what_the_kernel_cannot_have_written_is_refused() {
         let mut buffers = ProvidedBuffers::new(4, 100).unwrap();
-        assert!(buffers.take(4, 10).is_none());
-        assert!(buffers.take(u16::MAX, 10).is_none());
-        assert!(buffers.take(0, 101).is_none());
-        assert!(buffers.take(0, 100).is_some());
+        let mut filled = buffers.filled();
+        assert_eq!(filled.take(4, 10), None);
+        assert_eq!(filled.take(u16::MAX, 10), None);
+        assert_eq!(filled.take(0, 101), None);
+        assert_eq!(filled.take(0, 100), Some(0));
     }
 
     #[test]

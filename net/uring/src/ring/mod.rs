@@ -11,6 +11,7 @@ pub use queue::RingFeatures;
 use crate::socket::Socket;
 use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind, RingUnavailable};
 use crate::{control, sockaddr};
+use buffers::TAKEN_MAX;
 use io_uring::types::RecvMsgOut;
 use queue::{Completion, ReceiveQueue};
 use std::io;
@@ -72,18 +73,35 @@ impl ServingRing {
     }
 
     /// Hands over the completions that are there; returns how many datagrams that makes.
-    fn take(&mut self, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
+    fn take(&mut self, sink: &mut dyn FnMut(&[Datagram<'_>])) -> io::Result<usize> {
         let mut handed = 0;
         let mut failure = None;
         let socket = &mut self.socket;
-        self.queue.drain(&mut |completion| match completion {
-            Completion::Received(message) => handed += hand_over(socket, &message, sink),
-            Completion::Unreadable => socket.counters_mut().undecodable += 1,
-            Completion::NoBuffers => socket.counters_mut().buffers_exhausted += 1,
-            Completion::Failed(error) => {
-                socket.counters_mut().receive_errors += 1;
-                failure = Some(io::Error::from_raw_os_error(error));
+        self.queue.drain(&mut |completions| {
+            let mut all = [Datagram::NONE; TAKEN_MAX];
+            let mut count = 0;
+            for completion in completions {
+                match completion {
+                    Completion::Received(message) => {
+                        if let Some(datagram) = decoded(socket, message)
+                            && let Some(place) = all.get_mut(count)
+                        {
+                            *place = datagram;
+                            count += 1;
+                        }
+                    }
+                    Completion::Unreadable => socket.counters_mut().undecodable += 1,
+                    Completion::NoBuffers => socket.counters_mut().buffers_exhausted += 1,
+                    Completion::Failed(error) => {
+                        socket.counters_mut().receive_errors += 1;
+                        failure = Some(io::Error::from_raw_os_error(*error));
+                    }
+                }
             }
+            if let Some(all) = all.get(..count).filter(|all| !all.is_empty()) {
+                sink(all);
+            }
+            handed += count;
         });
         failure.map_or(Ok(handed), Err)
     }
@@ -94,7 +112,7 @@ impl ServingRing {
     /// An empty datagram ends a multishot receive, and anyone can send one. Were the request put up
     /// once a wait only, a stream of empty datagrams would make every wait last its whole linger
     /// and bring one datagram.
-    fn take_while_ending(&mut self, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
+    fn take_while_ending(&mut self, sink: &mut dyn FnMut(&[Datagram<'_>])) -> io::Result<usize> {
         let enough = self.config.wait_completions as usize;
         let mut handed = 0;
         for _ in 0..enough {
@@ -123,7 +141,11 @@ impl DatagramDriver for ServingRing {
         self.socket.receive_bytes()
     }
 
-    fn receive(&mut self, timeout: Duration, sink: &mut dyn FnMut(Datagram<'_>)) -> io::Result<usize> {
+    fn receive_batch(
+        &mut self,
+        timeout: Duration,
+        sink: &mut dyn FnMut(&[Datagram<'_>]),
+    ) -> io::Result<usize> {
         self.own()?;
         self.socket.counters_mut().waits += 1;
         let mut handed = self.take_while_ending(sink)?;
@@ -163,18 +185,17 @@ impl Drop for ServingRing {
     }
 }
 
-/// Gives one message to the sink; returns how many datagrams that makes.
-fn hand_over(socket: &mut Socket, message: &RecvMsgOut<'_>, sink: &mut dyn FnMut(Datagram<'_>)) -> usize {
+/// The datagram of a message; `None`, counted, where its sender makes no sense.
+fn decoded<'a>(socket: &mut Socket, message: &'a RecvMsgOut<'a>) -> Option<Datagram<'a>> {
     if let Some(count) = control::drop_count(message.control_data()) {
         socket.note_drop_count(count);
     }
     let Some(from) = sockaddr::decode(message.name_data()) else {
         socket.counters_mut().undecodable += 1;
-        return 0;
+        return None;
     };
     let datagram =
         Datagram { bytes: message.payload_data(), from, truncated: message.is_payload_truncated() };
     socket.count_received(&datagram);
-    sink(datagram);
-    1
+    Some(datagram)
 }

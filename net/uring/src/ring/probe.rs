@@ -29,10 +29,10 @@ pub fn probe_io_uring() -> Result<RingFeatures, RingUnavailable> {
     queue.arm(near.as_raw_fd()).map_err(step("asking for a multishot receive"))?;
     queue.wait(1, PATIENCE, Duration::ZERO).map_err(step("waiting for a multishot receive"))?;
     let mut outcome = Err("nothing came".to_owned());
-    queue.drain(&mut |completion| {
-        outcome = match completion {
-            Completion::Received(message) if message.payload_data() == MESSAGE => Ok(()),
-            Completion::Failed(error) => Err(std::io::Error::from_raw_os_error(error).to_string()),
+    queue.drain(&mut |completions| {
+        outcome = match completions {
+            [Completion::Received(message)] if message.payload_data() == MESSAGE => Ok(()),
+            [Completion::Failed(error)] => Err(std::io::Error::from_raw_os_error(*error).to_string()),
             other => Err(format!("came back as {other:?}")),
         };
     });

@@ -1,6 +1,6 @@
 //! A ring with one multishot `recvmsg` on one descriptor, and the buffers it fills.
 
-use super::buffers::ProvidedBuffers;
+use super::buffers::{ProvidedBuffers, TAKEN_MAX};
 use crate::control::CONTROL_BYTES;
 use crate::sockaddr::NAME_BYTES;
 use crate::{DriverConfig, RingUnavailable};
@@ -46,6 +46,16 @@ pub(super) enum Completion<'a> {
     /// No buffer was left.
     NoBuffers,
     /// The receive failed with this error number.
+    Failed(i32),
+}
+
+/// The same before its buffer is looked at.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    /// With the buffer taken at this place.
+    Written(usize),
+    Unreadable,
+    NoBuffers,
     Failed(i32),
 }
 
@@ -179,29 +189,45 @@ impl ReceiveQueue {
         }
     }
 
-    /// Hands over every completion that is there. Each buffer goes back when `visit` returns.
-    pub(super) fn drain(&mut self, visit: &mut dyn FnMut(Completion<'_>)) {
-        for completion in self.ring.completion() {
-            if completion.user_data() != RECEIVE_ID {
-                continue;
+    /// Hands over every completion that is there, up to [`TAKEN_MAX`] at a time. Buffers go back when `visit` returns.
+    pub(super) fn drain(&mut self, visit: &mut dyn FnMut(&[Completion<'_>])) {
+        let mut completions = self.ring.completion();
+        loop {
+            let mut filled = self.buffers.filled();
+            let mut ends = [End::Unreadable; TAKEN_MAX];
+            let mut count = 0;
+            while let Some(end) = ends.get_mut(count) {
+                let Some(completion) = completions.next() else { break };
+                if completion.user_data() != RECEIVE_ID {
+                    continue;
+                }
+                let flags = completion.flags();
+                if !cqueue::more(flags) {
+                    self.armed = false;
+                }
+                let place = cqueue::buffer_select(flags).and_then(|id| {
+                    let written = usize::try_from(completion.result()).unwrap_or(0);
+                    filled.take(id, written)
+                });
+                *end = match (completion.result(), place) {
+                    (error, _) if error == -libc::ENOBUFS => End::NoBuffers,
+                    (error, _) if error < 0 => End::Failed(error.saturating_neg()),
+                    (_, None) => End::Unreadable,
+                    (_, Some(place)) => End::Written(place),
+                };
+                count += 1;
             }
-            let flags = completion.flags();
-            if !cqueue::more(flags) {
-                self.armed = false;
+            if count == 0 {
+                return;
             }
-            let filled = cqueue::buffer_select(flags).and_then(|id| {
-                let written = usize::try_from(completion.result()).unwrap_or(0);
-                self.buffers.take(id, written)
+            let all = ends.map(|end| match end {
+                End::NoBuffers => Completion::NoBuffers,
+                End::Failed(error) => Completion::Failed(error),
+                End::Unreadable => Completion::Unreadable,
+                End::Written(place) => RecvMsgOut::parse(filled.bytes(place), &self.template)
+                    .map_or(Completion::Unreadable, Completion::Received),
             });
-            match (completion.result(), &filled) {
-                (error, _) if error == -libc::ENOBUFS => visit(Completion::NoBuffers),
-                (error, _) if error < 0 => visit(Completion::Failed(error.saturating_neg())),
-                (_, None) => visit(Completion::Unreadable),
-                (_, Some(bytes)) => visit(match RecvMsgOut::parse(bytes, &self.template) {
-                    Ok(message) => Completion::Received(message),
-                    Err(()) => Completion::Unreadable,
-                }),
-            }
+            visit(all.get(..count).unwrap_or(&all));
         }
     }
 

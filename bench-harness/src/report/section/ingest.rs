@@ -28,7 +28,7 @@ impl Section for Ingest {
             return Ok(Vec::new());
         }
         let about = Line::text(
-            "Signed frames go over loopback from one core to the node that `centauri serve` runs, on another. Rates are per second \
+            "Signed frames go over loopback from one core to the node of centauri serve on another. Rates are per second \
              of the receiving thread’s processor time, user and system, medians of samples in turns. Nothing was lost, and every \
              counter was what had been sent.",
         );

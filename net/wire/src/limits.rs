@@ -11,6 +11,8 @@ pub const HEADER_BYTES: usize = 32;
 pub const SIGNATURE_BYTES: usize = 64;
 /// The longest frame: what one UDP datagram over IPv4 can carry.
 pub const FRAME_BYTES_MAX: usize = 65_507;
+/// Bytes of the length that goes before each frame on a byte stream.
+pub const STREAM_LENGTH_BYTES: usize = 4;
 /// The longest frame that one Ethernet packet carries over IPv6 and IPv4 alike: 1500 − 40 − 8.
 pub const FRAME_BYTES_DATAGRAM: usize = 1_452;
 /// Up to this length (without the signature) the frame itself is signed; beyond it, its BLAKE3 digest is.

@@ -73,7 +73,7 @@ impl<T: Real> FewHull<T> {
                             simd,
                             tops,
                             #[inline(always)]
-                            |a, b| a.max(b),
+                            |a: T::Native<S>, b: T::Native<S>| a.max(b),
                         );
                         put::<S, T>(peaks, place, peak);
                     }

@@ -178,9 +178,9 @@ impl Backend for SimdBackend {
                 let (own, others) = self.workers.split_at(1);
                 pool.in_place_scope(|scope| {
                     for worker in others {
-                        scope.spawn(|_| shared.from_the_back(&mut locked(worker)));
+                        scope.spawn(|_| shared.run_backwards(&mut locked(worker)));
                     }
-                    shared.from_the_front(&mut locked(&own[0]), decisions);
+                    shared.run_forwards(&mut locked(&own[0]), decisions);
                 });
                 shared.parts[shared.left.first()..].iter().for_each(|part| decisions.append(&locked(part)));
             }
@@ -204,13 +204,13 @@ impl Shared<'_> {
         rounds * part / parts..rounds * (part + 1) / parts
     }
 
-    fn from_the_front(&self, worker: &mut Worker, decisions: &mut Decisions) {
+    fn run_forwards(&self, worker: &mut Worker, decisions: &mut Decisions) {
         while let Some(part) = self.left.take_first() {
             self.job.run(self.rounds(part), worker, decisions);
         }
     }
 
-    fn from_the_back(&self, worker: &mut Worker) {
+    fn run_backwards(&self, worker: &mut Worker) {
         while let Some(part) = self.left.take_last() {
             let mut decisions = locked(&self.parts[part]);
             decisions.clear();

@@ -12,6 +12,7 @@ pub mod estimator;
 pub mod fleet;
 pub mod ingest;
 pub mod measure;
+pub mod output;
 pub mod provenance;
 pub mod readings;
 pub mod report;

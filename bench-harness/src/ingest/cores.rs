@@ -1,7 +1,6 @@
-//! Threads on cores of their own, and the time they use.
+//! Threads on cores of their own.
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use rustix::time::{ClockId, clock_gettime};
 
 /// Two cores that the process may use; `None` where it may use one only.
 #[must_use]
@@ -17,11 +16,4 @@ pub fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);
     let _ = sched_setaffinity(None, &set);
-}
-
-/// Processor time of the calling thread, user and system together, in seconds.
-#[must_use]
-pub fn thread_cpu_s() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }

@@ -6,7 +6,7 @@ use super::traffic::Traffic;
 use super::verify::{MESSAGE_BYTES, Signed, Verifying};
 use super::work::{VERIFY, Work};
 use crate::result::Ingest;
-use crate::speed::measure::median;
+use crate::speed::measure::{median, spread};
 use anyhow::{Context as _, ensure};
 use centauri_uring::DriverConfig;
 use centauri_wire::{HEADER_BYTES, RECORD_BYTES, SIGNATURE_BYTES, VerifierChoice};
@@ -33,12 +33,6 @@ impl Effort {
     pub const FULL: Self = Self { samples: 9, groups: 128, shortening: 1, signatures: 4_096, times: 4 };
     /// To see that it works.
     pub const QUICK: Self = Self { samples: 1, groups: 8, shortening: 12, signatures: 256, times: 1 };
-}
-
-/// The share of a turn's times that lies typically between a sample and the median.
-fn spread(times: &[f64]) -> f64 {
-    let centre = median(times.to_vec());
-    1.4826 * median(times.iter().map(|time| (time - centre).abs()).collect()) / centre
 }
 
 /// Verification alone, ours and the rivals' in turns.

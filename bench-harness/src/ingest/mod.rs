@@ -10,12 +10,11 @@ pub mod traffic;
 pub mod verify;
 pub mod work;
 
+use crate::output::measured;
 use crate::provenance;
 use crate::result::Line;
-use anyhow::Context as _;
 use centauri_uring::{DriverChoice, DriverConfig};
 use measure::Effort;
-use std::io::Write;
 use std::path::PathBuf;
 use work::{ALL, NAMES, VERIFY};
 
@@ -75,22 +74,7 @@ pub struct Args {
 /// # Errors
 /// A socket or file that cannot be had, datagrams that were lost, a counter that is not what was sent.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let file = args.out.as_ref().map(|path| {
-        let file = std::fs::File::create(path).with_context(|| path.display().to_string())?;
-        anyhow::Ok((path, std::io::BufWriter::new(file)))
-    });
-    let file = file.transpose()?;
-    let lines = lines(args)?;
-    if let Some((path, mut file)) = file {
-        write(&mut file, &lines).with_context(|| path.display().to_string())?;
-    }
-    let mut out = std::io::stdout().lock();
-    let told = if args.json { write(&mut out, &lines) } else { out.write_all(table::of(&lines).as_bytes()) };
-    match told {
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        told => told.context("standard output"),
-    }
+    measured(args.out.as_deref(), args.json, || lines(args), table::of)
 }
 
 fn lines(args: &Args) -> anyhow::Result<Vec<Line>> {
@@ -112,12 +96,4 @@ fn lines(args: &Args) -> anyhow::Result<Vec<Line>> {
 
 fn line(ingest: crate::result::Ingest) -> Line {
     Line::Ingest(Box::new(ingest))
-}
-
-fn write(out: &mut impl Write, lines: &[Line]) -> std::io::Result<()> {
-    for line in lines {
-        serde_json::to_writer(&mut *out, line)?;
-        out.write_all(b"\n")?;
-    }
-    out.flush()
 }

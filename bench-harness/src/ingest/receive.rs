@@ -4,6 +4,7 @@ use super::cores;
 use super::fleet::{PERIOD_NS, Senders};
 use super::send::{Link, send};
 use super::traffic::Traffic;
+use crate::speed::clock::thread_cpu_s;
 use anyhow::{Context as _, bail, ensure};
 use centauri::node::Node;
 use centauri_roles::{Client, Effect, Role};
@@ -122,17 +123,17 @@ impl Receiver {
             }
             // The round's deadline. Datagrams of the round after it may have come, and still count for it.
             clock.store((round as i64 + 1) * PERIOD_NS, Ordering::Relaxed);
-            let decided_from = cores::thread_cpu_s();
+            let decided_from = thread_cpu_s();
             node.act(Role::tick, |effect| tally.see(effect));
             digests.push(tally.digest);
-            deciding_s += cores::thread_cpu_s() - decided_from;
+            deciding_s += thread_cpu_s() - decided_from;
             if round + 1 == self.warm_rounds {
                 deciding_s = 0.0;
-                begun = Some((heard, cores::thread_cpu_s(), Instant::now()));
+                begun = Some((heard, thread_cpu_s(), Instant::now()));
             }
         }
         let (before, cpu_s, wall) = begun.context("more rounds than those to warm up")?;
-        let (cpu_s, wall_s) = (cores::thread_cpu_s() - cpu_s, wall.elapsed().as_secs_f64());
+        let (cpu_s, wall_s) = (thread_cpu_s() - cpu_s, wall.elapsed().as_secs_f64());
         let received = node.driver_counters();
         check(&node.role().counters(), &traffic.expected)?;
         ensure!(

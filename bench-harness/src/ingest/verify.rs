@@ -1,7 +1,7 @@
 //! Verification alone: what a core does if nothing else has to be done.
 
-use super::cores;
 use crate::fleet::seed::{self, generator};
+use crate::speed::clock::thread_cpu_s;
 use anyhow::ensure;
 use centauri_wire::{
     BatchVerifier, Claim, KeyFile, NodeEntry, NodeId, Registry, Role, SignatureVerdict, VerifierChoice,
@@ -101,26 +101,26 @@ impl Verifying {
                     .collect();
                 let mut verdicts = Vec::with_capacity(AT_A_TIME);
                 let mut good = 0;
-                let begun = cores::thread_cpu_s();
+                let begun = thread_cpu_s();
                 for chunk in (0..times).flat_map(|_| claims.chunks(AT_A_TIME)) {
                     verifier.verify(chunk, &mut verdicts);
                     good += verdicts.iter().filter(|verdict| **verdict == SignatureVerdict::Good).count();
                 }
-                let cpu_s = cores::thread_cpu_s() - begun;
+                let cpu_s = thread_cpu_s() - begun;
                 ensure!(good == times * signed.len(), "{} refused good signatures", self.name());
                 Ok(cpu_s)
             }
             Self::Equation(size) => {
                 let messages: Vec<&[u8]> =
                     signed.messages.iter().map(<[u8; MESSAGE_BYTES]>::as_slice).collect();
-                let begun = cores::thread_cpu_s();
+                let begun = thread_cpu_s();
                 for _ in 0..times {
                     let chunks = messages.chunks(*size).zip(signed.signatures.chunks(*size));
                     for ((messages, signatures), keys) in chunks.zip(signed.keys.chunks(*size)) {
                         verify_batch(messages, signatures, keys)?;
                     }
                 }
-                Ok(cores::thread_cpu_s() - begun)
+                Ok(thread_cpu_s() - begun)
             }
         }
     }

@@ -32,7 +32,7 @@ impl Reading {
         Self {
             wall: Instant::now(),
             process_s: seconds(ClockId::ProcessCPUTime),
-            own_s: seconds(ClockId::ThreadCPUTime),
+            own_s: thread_cpu_s(),
             others_s: threads(),
         }
     }
@@ -48,6 +48,12 @@ impl Reading {
             busiest_s: others.fold(now.own_s - self.own_s, f64::max),
         }
     }
+}
+
+/// Processor time of the calling thread, user and system together, in seconds.
+#[must_use]
+pub fn thread_cpu_s() -> f64 {
+    seconds(ClockId::ThreadCPUTime)
 }
 
 fn seconds(clock: ClockId) -> f64 {

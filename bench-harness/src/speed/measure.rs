@@ -234,11 +234,16 @@ impl Timed {
         median(self.samples.iter().map(time).collect())
     }
 
-    /// 1.4826 × the median distance of processor time from its median, over the median.
+    /// [`spread`] of processor time.
     fn spread(&self) -> f64 {
-        let centre = self.median(|e| e.cpu_s);
-        1.4826 * median(self.samples.iter().map(|e| (e.cpu_s - centre).abs()).collect()) / centre
+        spread(&self.samples.iter().map(|e| e.cpu_s).collect::<Vec<_>>())
     }
+}
+
+/// 1.4826 × the median distance of the values from their median, over the median.
+pub(crate) fn spread(values: &[f64]) -> f64 {
+    let centre = median(values.to_vec());
+    1.4826 * median(values.iter().map(|value| (value - centre).abs()).collect()) / centre
 }
 
 /// The median; NaN of nothing.

@@ -9,14 +9,13 @@ pub mod measure;
 pub mod table;
 pub mod work;
 
+use crate::output::measured;
 use crate::provenance;
 use crate::result::Line;
-use anyhow::Context as _;
 use centauri::backends::BackendChoice;
 use contenders::Wanted;
 use instructions::Counted;
 use measure::{Contender, Effort};
-use std::io::Write;
 use std::path::PathBuf;
 use work::Work;
 
@@ -99,31 +98,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     let wanted = wanted(args);
     let mut contenders = contenders::open(&wanted)?;
-    // The file is opened before minutes are spent on what goes into it.
-    let file = args.out.as_ref().map(|path| {
-        let file = std::fs::File::create(path).with_context(|| path.display().to_string())?;
-        anyhow::Ok((path, std::io::BufWriter::new(file)))
-    });
-    let file = file.transpose()?;
-    let lines = lines(args, &works, &mut contenders)?;
-    if let Some((path, mut file)) = file {
-        write(&mut file, &lines).with_context(|| path.display().to_string())?;
-    }
-    let mut out = std::io::stdout().lock();
-    let told = if args.json { write(&mut out, &lines) } else { out.write_all(table::of(&lines).as_bytes()) };
-    match told {
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        told => told.context("standard output"),
-    }
-}
-
-fn write(out: &mut impl Write, lines: &[Line]) -> std::io::Result<()> {
-    for line in lines {
-        serde_json::to_writer(&mut *out, line)?;
-        out.write_all(b"\n")?;
-    }
-    out.flush()
+    measured(args.out.as_deref(), args.json, || lines(args, &works, &mut contenders), table::of)
 }
 
 fn chosen(args: &Args) -> Vec<Work> {

@@ -145,14 +145,17 @@ impl Reassembler {
                 self.collect(rest, length);
                 return Ok(frames);
             };
+            // The frame is over before the sink sees it: one that panics does not leave the stream within it.
+            (self.length, self.length_bytes) = (0, 0);
             if self.collected.is_empty() {
                 sink(end);
             } else {
                 self.collect(end, length);
-                sink(&self.collected);
-                self.collected.clear();
+                let mut frame = std::mem::take(&mut self.collected);
+                sink(&frame);
+                frame.clear();
+                self.collected = frame;
             }
-            (self.length, self.length_bytes) = (0, 0);
             rest = after;
             frames += 1;
         }

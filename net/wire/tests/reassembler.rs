@@ -168,3 +168,22 @@ fn frames_that_cannot_be_received_cannot_be_sent() {
     assert_eq!(encode_on_stream(&too_long[1..], &mut out), Ok(()));
     assert_eq!(out.len(), 1 + STREAM_LENGTH_BYTES + FRAME_BYTES_MAX);
 }
+
+#[test]
+fn a_sink_that_panics_does_not_leave_the_stream_within_its_frame() {
+    let mut sent = Vec::new();
+    encode_on_stream(b"first", &mut sent).unwrap();
+    encode_on_stream(b"second", &mut sent).unwrap();
+    // Cut within the first frame, and not at all: the frame is collected, and handed over where it lies.
+    for cut in [6, 0] {
+        let mut reassembler = Reassembler::new(FRAME_BYTES_MAX);
+        assert_eq!(reassembler.push(&sent[..cut], &mut |_| ()), Ok(0));
+        let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            reassembler.push(&sent[cut..9], &mut |_| panic!("as a sink might"))
+        }));
+        assert!(pushed.is_err());
+        let mut frames = Vec::new();
+        assert_eq!(reassembler.push(&sent[9..], &mut |frame| frames.push(frame.to_vec())), Ok(1));
+        assert_eq!(frames, [b"second"]);
+    }
+}

@@ -59,7 +59,7 @@ impl<T: Real> FewHull<T> {
         rows: &Rows<'_, T>,
         tie: T,
     ) -> Option<(usize, usize)> {
-        let quorums = if F == 2 { N * (N - 1) / 2 } else { N };
+        let quorums = quorums::<N, F>();
         let lanes = T::Native::<S>::LEN;
         let (products, tops) = (self.products.as_mut_slice(), self.lanes.as_mut_slice());
         let peaks = self.peaks.as_mut_slice();
@@ -95,6 +95,11 @@ impl<T: Real> FewHull<T> {
     }
 }
 
+/// How many quorums there are.
+const fn quorums<const N: usize, const F: usize>() -> usize {
+    if F == 2 { N * (N - 1) / 2 } else { N }
+}
+
 /// Where quorum `q` of `quorums` first has a product of at least `least`.
 #[inline(always)]
 fn first_at_least<S: Simd, T: Real>(
@@ -126,7 +131,7 @@ fn multiply<S: Simd, T: Real, const N: usize, const F: usize>(
     products: &mut [T],
     tops: &mut [T],
 ) {
-    let quorums = if F == 2 { N * (N - 1) / 2 } else { N };
+    let quorums = quorums::<N, F>();
     let lanes = T::Native::<S>::LEN;
     let zero = T::Native::<S>::splat(simd, T::of(0.0));
     let mut peaks = [zero; QUORUMS_MAX];

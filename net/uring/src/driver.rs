@@ -3,6 +3,7 @@
 use crate::{DriverCounters, DriverKind};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 /// A received datagram, borrowed from the driver's buffer for as long as the sink runs.
@@ -82,6 +83,15 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     /// `InvalidInput` for an IPv6 destination on an IPv4 socket. Counted in
     /// [`DriverCounters::send_errors`].
     fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()>;
+
+    /// Ends every wait while `source` is readable, too: another source that is waited for together with the socket, such as
+    /// a [`TcpDriver`](crate::TcpDriver)'s [`wake_fd`](crate::TcpDriver::wake_fd). A second call replaces the source.
+    ///
+    /// The driver keeps a duplicate of the descriptor.
+    ///
+    /// # Errors
+    /// What the kernel reports.
+    fn wake_on(&mut self, source: BorrowedFd<'_>) -> io::Result<()>;
 
     /// Totals so far. Reads the drop count from the kernel: one system call.
     fn counters(&self) -> DriverCounters;

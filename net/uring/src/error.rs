@@ -1,6 +1,6 @@
 //! Why a driver could not be opened.
 
-use crate::ConfigError;
+use crate::{ConfigError, TcpConfigError};
 use std::io;
 use std::net::SocketAddr;
 
@@ -31,6 +31,14 @@ pub enum OpenError {
         addr: SocketAddr,
         /// Which value is out of range.
         cause: ConfigError,
+    },
+    /// The configuration of a TCP driver is not valid.
+    #[error("{addr}: {cause}")]
+    TcpConfig {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// Which value is out of range.
+        cause: TcpConfigError,
     },
     /// The socket could not be bound.
     #[error("{addr}: {}", bind_cause(cause))]

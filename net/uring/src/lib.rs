@@ -32,6 +32,9 @@
 //! assert_eq!(seen, [(b"hello".to_vec(), here)]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! TCP connections are another source: [`open_tcp`] listens and returns a [`TcpDriver`], which never waits but has a descriptor
+//! that the datagram driver's wait can be ended by ([`DatagramDriver::wake_on`]).
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("centauri-uring drives Linux sockets: io_uring, epoll and recvmmsg");
@@ -46,6 +49,7 @@ mod opening;
 mod ring;
 mod sockaddr;
 mod socket;
+mod tcp;
 
 pub use config::{ConfigError, DriverChoice, DriverConfig, DriverKind, ParseDriverChoiceError, limits};
 pub use counters::DriverCounters;
@@ -53,3 +57,6 @@ pub use driver::{Datagram, DatagramDriver};
 pub use error::{OpenError, RingUnavailable};
 pub use opening::{open, open_with_probe};
 pub use ring::{RingFeatures, probe_io_uring};
+pub use tcp::{
+    Chunk, ConnectionId, End, TcpConfig, TcpConfigError, TcpCounters, TcpDriver, TcpSink, open_tcp, tcp_limits,
+};

@@ -7,7 +7,7 @@ use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind};
 use batch::Batch;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ const BATCH_MAX: u16 = 64;
 pub(crate) struct EpollDriver {
     socket: Socket,
     epoll: OwnedFd,
+    /// What else ends a wait.
+    source: Option<OwnedFd>,
     batch: Batch,
     wait_completions: usize,
     linger: Duration,
@@ -29,11 +31,12 @@ pub(crate) struct EpollDriver {
 impl EpollDriver {
     pub(crate) fn new(socket: Socket, config: &DriverConfig) -> io::Result<Self> {
         let epoll = create()?;
-        watch(&epoll, &socket)?;
+        control(&epoll, libc::EPOLL_CTL_ADD, &socket)?;
         let count = usize::from(config.buffers.min(BATCH_MAX));
         Ok(Self {
             socket,
             epoll,
+            source: None,
             batch: Batch::new(count, config.buffer_bytes),
             wait_completions: usize::try_from(config.wait_completions).unwrap_or(usize::MAX),
             linger: config.linger,
@@ -127,8 +130,27 @@ impl DatagramDriver for EpollDriver {
         self.socket.send_to(bytes, to)
     }
 
+    fn wake_on(&mut self, source: BorrowedFd<'_>) -> io::Result<()> {
+        let source = source.try_clone_to_owned()?;
+        if let Some(former) = self.source.take() {
+            // Not by closing it alone: others may hold what it is a duplicate of.
+            control(&self.epoll, libc::EPOLL_CTL_DEL, &former)?;
+        }
+        control(&self.epoll, libc::EPOLL_CTL_ADD, &source)?;
+        self.source = Some(source);
+        Ok(())
+    }
+
     fn counters(&self) -> DriverCounters {
         self.socket.counters()
+    }
+}
+
+impl Drop for EpollDriver {
+    fn drop(&mut self) {
+        if let Some(source) = &self.source {
+            let _ = control(&self.epoll, libc::EPOLL_CTL_DEL, source);
+        }
     }
 }
 
@@ -139,11 +161,11 @@ fn create() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn watch(epoll: &OwnedFd, socket: &Socket) -> io::Result<()> {
+fn control(epoll: &OwnedFd, what: libc::c_int, fd: &impl AsRawFd) -> io::Result<()> {
     let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
     // SAFETY: both descriptors are open, and the kernel reads `event` during the call.
     check(unsafe {
-        libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, socket.as_raw_fd(), &raw mut event)
+        libc::epoll_ctl(epoll.as_raw_fd(), what, fd.as_raw_fd(), &raw mut event)
     })?;
     Ok(())
 }

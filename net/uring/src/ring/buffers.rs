@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 const LINE_BYTES: usize = 64;
 /// The most buffers that are taken together.
-pub(super) const TAKEN_MAX: usize = 64;
+pub(crate) const TAKEN_MAX: usize = 64;
 
 /// The buffers and the ring through which the kernel takes them.
 #[derive(Debug)]
-pub(super) struct ProvidedBuffers {
+pub(crate) struct ProvidedBuffers {
     entries: Mapping,
     slots: Mapping,
     count: u16,
@@ -29,7 +29,7 @@ pub(super) struct ProvidedBuffers {
 
 impl ProvidedBuffers {
     /// `count` buffers, a power of two, of `slot_bytes` each, all given to the kernel.
-    pub(super) fn new(count: u16, slot_bytes: usize) -> io::Result<Self> {
+    pub(crate) fn new(count: u16, slot_bytes: usize) -> io::Result<Self> {
         let invalid = |text: &str| io::Error::new(io::ErrorKind::InvalidInput, text.to_owned());
         if !count.is_power_of_two() || count > 1 << 15 {
             return Err(invalid("buffer count: expected a power of two up to 32,768"));
@@ -60,12 +60,12 @@ impl ProvidedBuffers {
 
     /// Where the kernel finds the ring, and how many entries it has. Whoever registers it keeps
     /// this value until the kernel has let go of it.
-    pub(super) fn registration(&self) -> (u64, u16) {
+    pub(crate) fn registration(&self) -> (u64, u16) {
         (self.entries.start().as_ptr().expose_provenance() as u64, self.count)
     }
 
     /// The buffers that are going to be taken from the kernel together.
-    pub(super) fn filled(&mut self) -> Filled<'_> {
+    pub(crate) fn filled(&mut self) -> Filled<'_> {
         Filled { buffers: self, taken: [(0, 0); TAKEN_MAX], count: 0 }
     }
 
@@ -105,7 +105,7 @@ impl ProvidedBuffers {
 
 /// Buffers that the kernel has filled; dropping this gives them back.
 #[derive(Debug)]
-pub(super) struct Filled<'a> {
+pub(crate) struct Filled<'a> {
     buffers: &'a mut ProvidedBuffers,
     /// Id and bytes written, in the order of taking.
     taken: [(u16, usize); TAKEN_MAX],
@@ -115,7 +115,7 @@ pub(super) struct Filled<'a> {
 impl Filled<'_> {
     /// Takes buffer `id` from the kernel, with `len` bytes written; gives its place among those taken. `None` if the kernel
     /// does not have that buffer, if it is shorter, or if [`TAKEN_MAX`] are taken.
-    pub(super) fn take(&mut self, id: u16, len: usize) -> Option<usize> {
+    pub(crate) fn take(&mut self, id: u16, len: usize) -> Option<usize> {
         let taken = self.taken.get_mut(self.count)?;
         let with_kernel = self.buffers.with_kernel.get_mut(usize::from(id))?;
         if !*with_kernel || len > self.buffers.slot_bytes {
@@ -128,7 +128,7 @@ impl Filled<'_> {
     }
 
     /// What the kernel wrote into the buffer that was taken at `place`; nothing where none was.
-    pub(super) fn bytes(&self, place: usize) -> &[u8] {
+    pub(crate) fn bytes(&self, place: usize) -> &[u8] {
         let Some(&(id, len)) = self.taken.get(..self.count).and_then(|taken| taken.get(place)) else {
             return &[];
         };

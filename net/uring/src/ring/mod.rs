@@ -1,6 +1,6 @@
 //! The io_uring driver.
 
-mod buffers;
+pub(crate) mod buffers;
 mod mapping;
 mod probe;
 mod queue;
@@ -16,7 +16,7 @@ use io_uring::types::RecvMsgOut;
 use queue::{Completion, ReceiveQueue};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -35,7 +35,14 @@ impl RingDriver {
 
     /// The driver that takes datagrams from `socket`.
     pub(crate) fn serve(self, socket: Socket) -> ServingRing {
-        ServingRing { queue: self.queue, owner: None, armed_once: false, config: self.config, socket }
+        ServingRing {
+            queue: self.queue,
+            owner: None,
+            armed_once: false,
+            source: None,
+            config: self.config,
+            socket,
+        }
     }
 }
 
@@ -47,6 +54,8 @@ pub(crate) struct ServingRing {
     /// The thread that the ring is bound to, once it has received.
     owner: Option<ThreadId>,
     armed_once: bool,
+    /// What else ends a wait.
+    source: Option<OwnedFd>,
     config: DriverConfig,
     socket: Socket,
 }
@@ -152,6 +161,9 @@ impl DatagramDriver for ServingRing {
         if handed > 0 {
             return Ok(handed);
         }
+        if let Some(source) = &self.source {
+            self.queue.watch(source.as_raw_fd())?;
+        }
         let waited = self.queue.wait(self.config.wait_completions, timeout, self.config.linger);
         handed += self.take(sink)?;
         match waited {
@@ -170,6 +182,17 @@ impl DatagramDriver for ServingRing {
 
     fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
         self.socket.send_to(bytes, to)
+    }
+
+    fn wake_on(&mut self, source: BorrowedFd<'_>) -> io::Result<()> {
+        let source = source.try_clone_to_owned()?;
+        if self.source.replace(source).is_some() && self.owner.is_some() {
+            // The former source is asked about still: a new ring asks about the new one only.
+            self.queue = ReceiveQueue::new(self.queue.features(), &self.config).map_err(io::Error::other)?;
+            self.owner = None;
+            self.armed_once = false;
+        }
+        Ok(())
     }
 
     fn counters(&self) -> DriverCounters {

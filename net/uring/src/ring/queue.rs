@@ -12,8 +12,9 @@ use std::time::Duration;
 
 const BUFFER_GROUP: u16 = 0;
 const RECEIVE_ID: u64 = 1;
-/// One standing request; a second entry leaves room for its successor.
-const SUBMISSION_ENTRIES: u32 = 2;
+const WAKE_ID: u64 = 2;
+/// Two standing requests, and their successors.
+const SUBMISSION_ENTRIES: u32 = 4;
 /// `struct io_uring_recvmsg_out`: four u32 before the name, the control data and the payload.
 const HEADER_BYTES: usize = 16;
 const CANCEL_WAIT: Duration = Duration::from_millis(100);
@@ -69,6 +70,8 @@ pub(super) struct ReceiveQueue {
     features: RingFeatures,
     started: bool,
     armed: bool,
+    /// Whether the other source is asked about.
+    watching: bool,
 }
 
 // SAFETY: the only part that is not Send by itself is `template`, whose pointers are null and stay
@@ -112,7 +115,7 @@ impl ReceiveQueue {
         let mut template: libc::msghdr = unsafe { std::mem::zeroed() };
         template.msg_namelen = NAME_BYTES as libc::socklen_t;
         template.msg_controllen = CONTROL_BYTES;
-        Ok(Self { ring, buffers, template: Box::new(template), features, started: false, armed: false })
+        Ok(Self { ring, buffers, template: Box::new(template), features, started: false, armed: false, watching: false })
     }
 
     pub(super) fn features(&self) -> RingFeatures {
@@ -146,6 +149,19 @@ impl ReceiveQueue {
         unsafe { self.ring.submission().push(&entry) }.map_err(io::Error::other)?;
         // Also when the call below fails: the entry then waits in the queue for the next one.
         self.armed = true;
+        self.ring.submit()?;
+        Ok(())
+    }
+
+    /// Has a wait end when `fd` is readable, or already is. It holds until that is so: one request, one wake.
+    pub(super) fn watch(&mut self, fd: RawFd) -> io::Result<()> {
+        if self.watching {
+            return Ok(());
+        }
+        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).build().user_data(WAKE_ID);
+        // SAFETY: the request has no memory. The kernel holds what the descriptor stands for.
+        unsafe { self.ring.submission().push(&entry) }.map_err(io::Error::other)?;
+        self.watching = true;
         self.ring.submit()?;
         Ok(())
     }
@@ -198,6 +214,10 @@ impl ReceiveQueue {
             let mut count = 0;
             while let Some(end) = ends.get_mut(count) {
                 let Some(completion) = completions.next() else { break };
+                if completion.user_data() == WAKE_ID {
+                    self.watching = false;
+                    continue;
+                }
                 if completion.user_data() != RECEIVE_ID {
                     continue;
                 }
@@ -234,7 +254,7 @@ impl ReceiveQueue {
     /// Ends the standing request, so that it lets go of the socket at once. Only on the thread that
     /// started the ring; from elsewhere, closing the ring has the same effect a little later.
     pub(super) fn cancel(&mut self) {
-        if !self.armed {
+        if !self.armed && !self.watching {
             return;
         }
         let limit = Some(Timespec::from(CANCEL_WAIT));

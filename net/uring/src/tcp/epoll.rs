@@ -1,0 +1,204 @@
+//! The epoll TCP driver: asks which connections have something, and reads a buffer's worth of each.
+
+use super::listener::{Listener, canonical};
+use super::table::{ConnectionId, Table};
+use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
+use crate::DriverKind;
+use crate::socket::check;
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Most connections that one call reads from, and that it accepts.
+const BATCH_MAX: usize = 64;
+/// What the listening socket is called; connections have smaller words.
+const LISTENER: u64 = u64::MAX;
+
+/// The epoll TCP driver.
+#[derive(Debug)]
+pub(super) struct EpollTcp {
+    listener: Listener,
+    /// Whether the listening socket is watched: not while accepting pauses.
+    listening: bool,
+    table: Table,
+    epoll: OwnedFd,
+    buffers: Vec<u8>,
+    buffer_bytes: usize,
+    counters: TcpCounters,
+}
+
+impl EpollTcp {
+    pub(super) fn new(listener: Listener, config: &TcpConfig) -> io::Result<Self> {
+        listener.socket.set_nonblocking(true)?;
+        // SAFETY: epoll_create1() takes a number only.
+        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        // SAFETY: the call succeeded, so `fd` is open, and nobody else has it.
+        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
+        let count = usize::from(config.buffers).min(BATCH_MAX);
+        let mut driver = Self {
+            listener,
+            listening: false,
+            table: Table::new(config.connections_max),
+            epoll,
+            // Zeroed by the allocator: pages become resident when bytes reach them.
+            buffers: vec![0; count * config.buffer_bytes],
+            buffer_bytes: config.buffer_bytes,
+            counters: TcpCounters::default(),
+        };
+        driver.listen()?;
+        Ok(driver)
+    }
+
+    /// Watches the listening socket, unless accepting pauses.
+    fn listen(&mut self) -> io::Result<()> {
+        if !self.listening && self.listener.may_accept() {
+            control(&self.epoll, libc::EPOLL_CTL_ADD, &self.listener.socket, LISTENER)?;
+            self.listening = true;
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, sink: &mut dyn TcpSink) -> io::Result<()> {
+        for _ in 0..BATCH_MAX {
+            match self.listener.socket.accept() {
+                Ok((stream, peer)) => self.admit(stream, canonical(peer), sink),
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => return Ok(()),
+                    // The peer has given up already, or a signal came.
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
+                    _ => {
+                        self.counters.accept_errors += 1;
+                        self.listener.pause();
+                        self.listening = false;
+                        return control(&self.epoll, libc::EPOLL_CTL_DEL, &self.listener.socket, LISTENER);
+                    }
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, stream: TcpStream, peer: SocketAddr, sink: &mut dyn TcpSink) {
+        self.counters.accepted += 1;
+        if stream.set_nonblocking(true).is_err() {
+            self.counters.failed += 1;
+            return;
+        }
+        let Some(id) = self.table.insert(stream) else {
+            self.counters.refused += 1;
+            return;
+        };
+        let watched = self
+            .table
+            .get(id)
+            .is_some_and(|stream| control(&self.epoll, libc::EPOLL_CTL_ADD, stream, id.to_word()).is_ok());
+        if watched {
+            sink.opened(id, peer);
+        } else {
+            self.table.remove(id);
+            self.counters.failed += 1;
+        }
+    }
+
+    /// The words of what is ready, each once; they come in turns where there are more.
+    fn ready(&self) -> io::Result<impl Iterator<Item = u64> + use<>> {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH_MAX];
+        // SAFETY: the kernel writes at most as many events as is said, to an array of that many that outlives the call.
+        let count = unsafe {
+            libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), BATCH_MAX as libc::c_int, 0)
+        };
+        let count = match check(count) {
+            Ok(count) => usize::try_from(count).unwrap_or(0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+            Err(error) => return Err(error),
+        };
+        Ok(events.into_iter().take(count).map(|event| event.u64))
+    }
+}
+
+impl TcpDriver for EpollTcp {
+    fn kind(&self) -> DriverKind {
+        DriverKind::Epoll
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.listener.local
+    }
+
+    fn wake_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    fn receive(&mut self, sink: &mut dyn TcpSink) -> io::Result<usize> {
+        self.listen()?;
+        let mut chunks = [Chunk { connection: ConnectionId::of_word(0), bytes: &[] }; BATCH_MAX];
+        let mut ends = [None; BATCH_MAX];
+        let (mut count, mut accepting) = (0, false);
+        let ready = self.ready()?;
+        let mut buffers = self.buffers.chunks_exact_mut(self.buffer_bytes);
+        for (word, end) in ready.zip(&mut ends) {
+            if word == LISTENER {
+                accepting = true;
+                continue;
+            }
+            let id = ConnectionId::of_word(word);
+            let Some(mut stream) = self.table.get(id) else { continue };
+            let Some(buffer) = buffers.next() else {
+                self.counters.buffers_exhausted += 1;
+                break;
+            };
+            match stream.read(buffer) {
+                Ok(0) => *end = Some((id, End::Finished)),
+                Ok(length) => {
+                    let bytes = buffer.get(..length).unwrap_or_default();
+                    self.counters.bytes += bytes.len() as u64;
+                    if let Some(chunk) = chunks.get_mut(count) {
+                        *chunk = Chunk { connection: id, bytes };
+                        count += 1;
+                    }
+                }
+                Err(error) => match error.kind() {
+                    // It will be ready again.
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => {}
+                    kind => *end = Some((id, End::Failed(kind))),
+                },
+            }
+        }
+        self.counters.chunks += count as u64;
+        if let Some(chunks) = chunks.get(..count).filter(|chunks| !chunks.is_empty()) {
+            sink.received(chunks);
+        }
+        for (id, end) in ends.into_iter().flatten() {
+            // Closing the descriptor ends its being watched.
+            if self.table.remove(id).is_some() {
+                self.counters.ended(end);
+                sink.ended(id, end);
+            }
+        }
+        if accepting {
+            self.accept(sink)?;
+        }
+        Ok(count)
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        if self.table.remove(connection).is_some() {
+            self.counters.closed += 1;
+        }
+    }
+
+    fn connections(&self) -> usize {
+        self.table.len()
+    }
+
+    fn counters(&self) -> TcpCounters {
+        self.counters
+    }
+}
+
+fn control(epoll: &OwnedFd, what: libc::c_int, fd: &impl AsRawFd, word: u64) -> io::Result<()> {
+    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: word };
+    // SAFETY: both descriptors are open, and the kernel reads `event` during the call.
+    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), what, fd.as_raw_fd(), &raw mut event) })?;
+    Ok(())
+}

@@ -1,0 +1,303 @@
+//! The io_uring TCP driver: one multishot accept, and a multishot receive for each connection, into buffers that all share.
+
+use super::listener::{Listener, canonical};
+use super::table::{ConnectionId, Table};
+use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
+use crate::ring::buffers::{ProvidedBuffers, TAKEN_MAX};
+use crate::{DriverKind, RingUnavailable};
+use io_uring::types::Fd;
+use io_uring::{IoUring, cqueue, opcode, squeue};
+use std::collections::VecDeque;
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
+use std::thread::{self, ThreadId};
+
+const BUFFER_GROUP: u16 = 0;
+/// Requests that are handed to the kernel together.
+const SUBMISSION_ENTRIES: u32 = 256;
+/// What the accepting request is called; connections have smaller words.
+const ACCEPT: u64 = u64::MAX;
+
+/// A ring with its buffers, not yet bound to a socket or a thread.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    ring: Ring,
+}
+
+impl Prepared {
+    pub(super) fn serve(self, listener: Listener, config: &TcpConfig) -> RingTcp {
+        RingTcp {
+            ring: self.ring,
+            owner: None,
+            accepting: false,
+            unarmed: VecDeque::new(),
+            table: Table::new(config.connections_max),
+            listener,
+            counters: TcpCounters::default(),
+        }
+    }
+}
+
+struct Ring {
+    // Dropped first: closing the ring makes the kernel let go of the buffers.
+    ring: IoUring,
+    buffers: ProvidedBuffers,
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("buffers", &self.buffers).finish_non_exhaustive()
+    }
+}
+
+/// What one completion of a connection said, before its buffer is looked at.
+#[derive(Debug, Clone, Copy)]
+enum Arrived {
+    /// Into the buffer taken at this place.
+    Bytes(usize),
+    End(End),
+    /// Nothing that has to be told.
+    Nothing,
+}
+
+/// The io_uring TCP driver.
+#[derive(Debug)]
+pub(super) struct RingTcp {
+    // Before the sockets: the ring's standing requests refer to them.
+    ring: Ring,
+    /// The thread that the ring is bound to, once it has received.
+    owner: Option<ThreadId>,
+    accepting: bool,
+    /// Connections without a standing request, in the order of their turns.
+    unarmed: VecDeque<ConnectionId>,
+    table: Table,
+    listener: Listener,
+    counters: TcpCounters,
+}
+
+impl RingTcp {
+    /// Sets up the ring.
+    pub(super) fn prepare(config: &TcpConfig) -> Result<Prepared, RingUnavailable> {
+        let buffers = ProvidedBuffers::new(config.buffers, config.buffer_bytes)
+            .map_err(|cause| RingUnavailable::new("mapping receive buffers", &cause))?;
+        // Each buffer can be in one completion, and each connection can end: with as many again the kernel need not keep
+        // completions aside. It would, and none would be lost.
+        let completions = usize::from(config.buffers) + config.connections_max + SUBMISSION_ENTRIES as usize;
+        let ring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_r_disabled()
+            .setup_cqsize(u32::try_from(completions.next_power_of_two()).unwrap_or(1 << 16))
+            .build(SUBMISSION_ENTRIES)
+            .map_err(|cause| RingUnavailable::new("creating a ring for TCP", &cause))?;
+        let (address, entries) = buffers.registration();
+        // SAFETY: the address is of a live mapping of `entries` entries. `buffers` moves into the same value as `ring` and is
+        // dropped after it; the mapping does not move with it.
+        unsafe { ring.submitter().register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0) }
+            .map_err(|cause| RingUnavailable::new("registering a ring of buffers for TCP", &cause))?;
+        Ok(Prepared { ring: Ring { ring, buffers } })
+    }
+
+    /// Makes the ring the calling thread's, or finds that it is.
+    fn own(&mut self) -> io::Result<()> {
+        let here = thread::current().id();
+        match self.owner {
+            Some(owner) if owner == here => Ok(()),
+            Some(_) => Err(io::Error::other("the ring belongs to the thread that received first")),
+            None => {
+                self.ring.ring.submitter().register_enable_rings()?;
+                self.owner = Some(here);
+                Ok(())
+            }
+        }
+    }
+
+    /// Puts up the requests that do not stand, in their turns, and lets the kernel run what it has put off.
+    fn arm(&mut self) -> io::Result<()> {
+        if !self.accepting && self.listener.may_accept() {
+            let entry = opcode::AcceptMulti::new(Fd(self.listener.socket.as_raw_fd()))
+                .flags(libc::SOCK_CLOEXEC)
+                .build()
+                .user_data(ACCEPT);
+            self.ring.push(&entry)?;
+            self.accepting = true;
+        }
+        for _ in 0..self.unarmed.len() {
+            let Some(id) = self.unarmed.pop_front() else { break };
+            let Some(stream) = self.table.get(id) else { continue };
+            let entry = opcode::RecvMulti::new(Fd(stream.as_raw_fd()), BUFFER_GROUP)
+                .build()
+                .user_data(id.to_word());
+            if let Err(error) = self.ring.push(&entry) {
+                self.unarmed.push_front(id);
+                return Err(error);
+            }
+        }
+        match self.ring.ring.submit() {
+            // EBUSY: completions must be taken out before more can come.
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EINTR)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands over the completions that are there; returns how many chunks that makes.
+    fn take(&mut self, sink: &mut dyn TcpSink) -> usize {
+        let mut chunks = 0;
+        loop {
+            let Ring { ring, buffers } = &mut self.ring;
+            let mut filled = buffers.filled();
+            let mut arrived = [(ConnectionId::of_word(0), Arrived::Nothing); TAKEN_MAX];
+            let mut accepted = [None; TAKEN_MAX];
+            let mut count = 0;
+            let mut completions = ring.completion();
+            while let Some((place, stream)) = arrived.get_mut(count).zip(accepted.get_mut(count)) {
+                let Some(completion) = completions.next() else { break };
+                count += 1;
+                let (result, flags) = (completion.result(), completion.flags());
+                let stands = cqueue::more(flags);
+                if completion.user_data() == ACCEPT {
+                    self.accepting = stands;
+                    if result >= 0 {
+                        *stream = Some(result);
+                    } else if !matches!(-result, libc::ECONNABORTED | libc::EINTR | libc::EAGAIN) {
+                        self.counters.accept_errors += 1;
+                        self.listener.pause();
+                    }
+                    continue;
+                }
+                let id = ConnectionId::of_word(completion.user_data());
+                let written = usize::try_from(result).unwrap_or(0);
+                // Whoever the bytes are of, the buffer is taken, and goes back.
+                let buffer = cqueue::buffer_select(flags).and_then(|buffer| filled.take(buffer, written));
+                let is_open = self.table.get(id).is_some();
+                let again = match (result, buffer) {
+                    (1.., Some(buffer)) => {
+                        *place = (id, if is_open { Arrived::Bytes(buffer) } else { Arrived::Nothing });
+                        true
+                    }
+                    (0, _) => {
+                        *place = (id, Arrived::End(End::Finished));
+                        false
+                    }
+                    (result, _) if -result == libc::ENOBUFS => {
+                        self.counters.buffers_exhausted += u64::from(is_open);
+                        true
+                    }
+                    (result, _) if matches!(-result, libc::EINTR | libc::EAGAIN) => true,
+                    (result, _) => {
+                        let kind = io::Error::from_raw_os_error(result.saturating_neg()).kind();
+                        *place = (id, Arrived::End(End::Failed(kind)));
+                        false
+                    }
+                };
+                if again && !stands && is_open {
+                    self.unarmed.push_back(id);
+                }
+            }
+            drop(completions);
+            if count == 0 {
+                return chunks;
+            }
+            let mut all = [Chunk { connection: ConnectionId::of_word(0), bytes: &[] }; TAKEN_MAX];
+            let bytes = arrived.iter().filter_map(|(id, arrived)| match arrived {
+                Arrived::Bytes(place) => Some(Chunk { connection: *id, bytes: filled.bytes(*place) }),
+                _ => None,
+            });
+            let mut come = 0;
+            for (place, chunk) in all.iter_mut().zip(bytes) {
+                *place = chunk;
+                come += 1;
+                self.counters.bytes += chunk.bytes.len() as u64;
+            }
+            if let Some(all) = all.get(..come).filter(|all| !all.is_empty()) {
+                sink.received(all);
+            }
+            drop(filled);
+            chunks += come;
+            self.counters.chunks += come as u64;
+            for (id, arrived) in arrived.iter().take(count) {
+                if let Arrived::End(end) = arrived
+                    && self.table.remove(*id).is_some()
+                {
+                    self.counters.ended(*end);
+                    sink.ended(*id, *end);
+                }
+            }
+            for fd in accepted.into_iter().flatten() {
+                // SAFETY: the kernel has made this descriptor for the request, and nobody else has it.
+                self.admit(unsafe { TcpStream::from_raw_fd(fd) }, sink);
+            }
+        }
+    }
+
+    fn admit(&mut self, stream: TcpStream, sink: &mut dyn TcpSink) {
+        self.counters.accepted += 1;
+        let Ok(peer) = stream.peer_addr() else {
+            // It has come and gone.
+            self.counters.failed += 1;
+            return;
+        };
+        match self.table.insert(stream) {
+            Some(id) => {
+                self.unarmed.push_back(id);
+                sink.opened(id, canonical(peer));
+            }
+            None => self.counters.refused += 1,
+        }
+    }
+}
+
+impl Ring {
+    fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
+        if self.ring.submission().is_full() {
+            self.ring.submit()?;
+        }
+        // SAFETY: the requests are accepts and receives of descriptors, with no memory but the registered buffers, which
+        // outlive the ring. A descriptor that is closed meanwhile makes its request fail, or is held by the kernel.
+        unsafe { self.ring.submission().push(entry) }.map_err(io::Error::other)
+    }
+}
+
+impl TcpDriver for RingTcp {
+    fn kind(&self) -> DriverKind {
+        DriverKind::IoUring
+    }
+
+    fn local_addr(&self) -> SocketAddr {
+        self.listener.local
+    }
+
+    fn wake_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring's descriptor is open for as long as the ring, which the result borrows from.
+        unsafe { BorrowedFd::borrow_raw(self.ring.ring.as_raw_fd()) }
+    }
+
+    fn receive(&mut self, sink: &mut dyn TcpSink) -> io::Result<usize> {
+        self.own()?;
+        self.arm()?;
+        let chunks = self.take(sink);
+        if !self.unarmed.is_empty() {
+            // At once, since nothing else would tell of what they have: their buffers have come back.
+            self.arm()?;
+        }
+        Ok(chunks)
+    }
+
+    fn close(&mut self, connection: ConnectionId) {
+        if let Some(stream) = self.table.remove(connection) {
+            // Ends the standing request, which holds the socket beyond its descriptor.
+            let _ = stream.shutdown(Shutdown::Both);
+            self.counters.closed += 1;
+        }
+    }
+
+    fn connections(&self) -> usize {
+        self.table.len()
+    }
+
+    fn counters(&self) -> TcpCounters {
+        self.counters
+    }
+}

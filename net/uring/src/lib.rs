@@ -58,5 +58,6 @@ pub use error::{OpenError, RingUnavailable};
 pub use opening::{open, open_with_probe};
 pub use ring::{RingFeatures, probe_io_uring};
 pub use tcp::{
-    Chunk, ConnectionId, End, TcpConfig, TcpConfigError, TcpCounters, TcpDriver, TcpSink, open_tcp, tcp_limits,
+    Chunk, ConnectionId, End, TcpConfig, TcpConfigError, TcpCounters, TcpDriver, TcpSink, open_tcp,
+    tcp_limits,
 };

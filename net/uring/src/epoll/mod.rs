@@ -164,9 +164,7 @@ fn create() -> io::Result<OwnedFd> {
 fn control(epoll: &OwnedFd, what: libc::c_int, fd: &impl AsRawFd) -> io::Result<()> {
     let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
     // SAFETY: both descriptors are open, and the kernel reads `event` during the call.
-    check(unsafe {
-        libc::epoll_ctl(epoll.as_raw_fd(), what, fd.as_raw_fd(), &raw mut event)
-    })?;
+    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), what, fd.as_raw_fd(), &raw mut event) })?;
     Ok(())
 }
 

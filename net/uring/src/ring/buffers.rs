@@ -64,6 +64,11 @@ impl ProvidedBuffers {
         (self.entries.start().as_ptr().expose_provenance() as u64, self.count)
     }
 
+    /// Bytes that a buffer holds; within 32 bits.
+    pub(crate) fn slot_bytes(&self) -> u32 {
+        u32::try_from(self.slot_bytes).unwrap_or(u32::MAX)
+    }
+
     /// The buffers that are going to be taken from the kernel together.
     pub(crate) fn filled(&mut self) -> Filled<'_> {
         Filled { buffers: self, taken: [(0, 0); TAKEN_MAX], count: 0 }
@@ -90,7 +95,7 @@ impl ProvidedBuffers {
         // as buffers, so it is not one that the kernel has yet to take.
         let entry = unsafe { &mut *ring.add(index) };
         entry.set_addr(slot.as_ptr().expose_provenance() as u64);
-        entry.set_len(u32::try_from(self.slot_bytes).unwrap_or(u32::MAX));
+        entry.set_len(self.slot_bytes());
         entry.set_bid(id);
         self.tail = self.tail.wrapping_add(1);
         // SAFETY: `ring` is the first entry of the ring, as `tail` wants it.

@@ -115,7 +115,15 @@ impl ReceiveQueue {
         let mut template: libc::msghdr = unsafe { std::mem::zeroed() };
         template.msg_namelen = NAME_BYTES as libc::socklen_t;
         template.msg_controllen = CONTROL_BYTES;
-        Ok(Self { ring, buffers, template: Box::new(template), features, started: false, armed: false, watching: false })
+        Ok(Self {
+            ring,
+            buffers,
+            template: Box::new(template),
+            features,
+            started: false,
+            armed: false,
+            watching: false,
+        })
     }
 
     pub(super) fn features(&self) -> RingFeatures {

@@ -100,13 +100,14 @@ impl EpollTcp {
         }
     }
 
-    /// The words of what is ready, each once; they come in turns where there are more.
+    /// The words of what is ready, no more than there are buffers. The kernel puts those it has told of behind the others, so
+    /// all have their turn; it would not be theirs if one were told of and not read.
     fn ready(&self) -> io::Result<impl Iterator<Item = u64> + use<>> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH_MAX];
-        // SAFETY: the kernel writes at most as many events as is said, to an array of that many that outlives the call.
-        let count = unsafe {
-            libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), BATCH_MAX as libc::c_int, 0)
-        };
+        let most = libc::c_int::try_from(self.buffers.len() / self.buffer_bytes).unwrap_or(1);
+        let most = most.clamp(1, BATCH_MAX as libc::c_int);
+        // SAFETY: the kernel writes at most `most` events, to an array of at least as many that outlives the call.
+        let count = unsafe { libc::epoll_wait(self.epoll.as_raw_fd(), events.as_mut_ptr(), most, 0) };
         let count = match check(count) {
             Ok(count) => usize::try_from(count).unwrap_or(0),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
@@ -143,10 +144,7 @@ impl TcpDriver for EpollTcp {
             }
             let id = ConnectionId::of_word(word);
             let Some(mut stream) = self.table.get(id) else { continue };
-            let Some(buffer) = buffers.next() else {
-                self.counters.buffers_exhausted += 1;
-                break;
-            };
+            let Some(buffer) = buffers.next() else { break };
             match stream.read(buffer) {
                 Ok(0) => *end = Some((id, End::Finished)),
                 Ok(length) => {
@@ -165,6 +163,7 @@ impl TcpDriver for EpollTcp {
             }
         }
         self.counters.chunks += count as u64;
+        self.counters.buffers_exhausted += u64::from(buffers.next().is_none());
         if let Some(chunks) = chunks.get(..count).filter(|chunks| !chunks.is_empty()) {
             sink.received(chunks);
         }

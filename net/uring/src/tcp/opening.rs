@@ -64,8 +64,7 @@ fn open_epoll(
     why: &str,
 ) -> Result<Box<dyn TcpDriver>, OpenError> {
     let step = "setting up epoll";
-    let driver =
-        EpollTcp::new(listener, config).map_err(|cause| OpenError::Setup { addr, step, cause })?;
+    let driver = EpollTcp::new(listener, config).map_err(|cause| OpenError::Setup { addr, step, cause })?;
     announce(&driver, why);
     Ok(Box::new(driver))
 }

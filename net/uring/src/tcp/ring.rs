@@ -1,16 +1,22 @@
 //! The io_uring TCP driver: one multishot accept, and a multishot receive for each connection, into buffers that all share.
+//!
+//! A multishot receive takes buffers for as long as its connection has something, so a peer that floods takes them all. Once
+//! they have run out, receives are therefore put up for one buffer each: first for the connections that got none, then for
+//! the others in their turns.
 
 use super::listener::{Listener, canonical};
 use super::table::{ConnectionId, Table};
 use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
 use crate::ring::buffers::{ProvidedBuffers, TAKEN_MAX};
+use crate::socket::check;
 use crate::{DriverKind, RingUnavailable};
 use io_uring::types::Fd;
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use std::collections::VecDeque;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::thread::{self, ThreadId};
 
 const BUFFER_GROUP: u16 = 0;
@@ -32,6 +38,7 @@ impl Prepared {
             owner: None,
             accepting: false,
             unarmed: VecDeque::new(),
+            starved: VecDeque::new(),
             table: Table::new(config.connections_max),
             listener,
             counters: TcpCounters::default(),
@@ -43,6 +50,9 @@ struct Ring {
     // Dropped first: closing the ring makes the kernel let go of the buffers.
     ring: IoUring,
     buffers: ProvidedBuffers,
+    /// Readable since the kernel had something for the ring. The ring's own descriptor would not do: whoever polls it is not
+    /// told of work that the kernel has put off until it is asked.
+    told: File,
 }
 
 impl std::fmt::Debug for Ring {
@@ -71,6 +81,8 @@ pub(super) struct RingTcp {
     accepting: bool,
     /// Connections without a standing request, in the order of their turns.
     unarmed: VecDeque<ConnectionId>,
+    /// Those of them for which there was no buffer: they come first.
+    starved: VecDeque<ConnectionId>,
     table: Table,
     listener: Listener,
     counters: TcpCounters,
@@ -97,7 +109,11 @@ impl RingTcp {
         // dropped after it; the mapping does not move with it.
         unsafe { ring.submitter().register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0) }
             .map_err(|cause| RingUnavailable::new("registering a ring of buffers for TCP", &cause))?;
-        Ok(Prepared { ring: Ring { ring, buffers } })
+        let told = event().map_err(|cause| RingUnavailable::new("making an eventfd", &cause))?;
+        ring.submitter()
+            .register_eventfd(told.as_raw_fd())
+            .map_err(|cause| RingUnavailable::new("registering an eventfd", &cause))?;
+        Ok(Prepared { ring: Ring { ring, buffers, told } })
     }
 
     /// Makes the ring the calling thread's, or finds that it is.
@@ -124,14 +140,21 @@ impl RingTcp {
             self.ring.push(&entry)?;
             self.accepting = true;
         }
-        for _ in 0..self.unarmed.len() {
-            let Some(id) = self.unarmed.pop_front() else { break };
+        let one_each = !self.starved.is_empty();
+        while let Some(id) = self.starved.pop_front().or_else(|| self.unarmed.pop_front()) {
             let Some(stream) = self.table.get(id) else { continue };
-            let entry = opcode::RecvMulti::new(Fd(stream.as_raw_fd()), BUFFER_GROUP)
-                .build()
-                .user_data(id.to_word());
-            if let Err(error) = self.ring.push(&entry) {
-                self.unarmed.push_front(id);
+            let fd = Fd(stream.as_raw_fd());
+            let entry = if one_each {
+                // No memory of ours, and as many bytes as the buffer that the kernel picks has.
+                opcode::Recv::new(fd, std::ptr::null_mut(), self.ring.buffers.slot_bytes())
+                    .buf_group(BUFFER_GROUP)
+                    .build()
+                    .flags(squeue::Flags::BUFFER_SELECT)
+            } else {
+                opcode::RecvMulti::new(fd, BUFFER_GROUP).build()
+            };
+            if let Err(error) = self.ring.push(&entry.user_data(id.to_word())) {
+                self.starved.push_front(id);
                 return Err(error);
             }
         }
@@ -146,7 +169,7 @@ impl RingTcp {
     fn take(&mut self, sink: &mut dyn TcpSink) -> usize {
         let mut chunks = 0;
         loop {
-            let Ring { ring, buffers } = &mut self.ring;
+            let Ring { ring, buffers, .. } = &mut self.ring;
             let mut filled = buffers.filled();
             let mut arrived = [(ConnectionId::of_word(0), Arrived::Nothing); TAKEN_MAX];
             let mut accepted = [None; TAKEN_MAX];
@@ -172,6 +195,7 @@ impl RingTcp {
                 // Whoever the bytes are of, the buffer is taken, and goes back.
                 let buffer = cqueue::buffer_select(flags).and_then(|buffer| filled.take(buffer, written));
                 let is_open = self.table.get(id).is_some();
+                let mut turns = &mut self.unarmed;
                 let again = match (result, buffer) {
                     (1.., Some(buffer)) => {
                         *place = (id, if is_open { Arrived::Bytes(buffer) } else { Arrived::Nothing });
@@ -183,6 +207,7 @@ impl RingTcp {
                     }
                     (result, _) if -result == libc::ENOBUFS => {
                         self.counters.buffers_exhausted += u64::from(is_open);
+                        turns = &mut self.starved;
                         true
                     }
                     (result, _) if matches!(-result, libc::EINTR | libc::EAGAIN) => true,
@@ -193,7 +218,7 @@ impl RingTcp {
                     }
                 };
                 if again && !stands && is_open {
-                    self.unarmed.push_back(id);
+                    turns.push_back(id);
                 }
             }
             drop(completions);
@@ -249,6 +274,14 @@ impl RingTcp {
     }
 }
 
+/// A descriptor that the kernel makes readable.
+fn event() -> io::Result<File> {
+    // SAFETY: eventfd() takes numbers only.
+    let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+    // SAFETY: the call succeeded, so `fd` is open, and nobody else has it.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
 impl Ring {
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
         if self.ring.submission().is_full() {
@@ -270,15 +303,16 @@ impl TcpDriver for RingTcp {
     }
 
     fn wake_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: the ring's descriptor is open for as long as the ring, which the result borrows from.
-        unsafe { BorrowedFd::borrow_raw(self.ring.ring.as_raw_fd()) }
+        self.ring.told.as_fd()
     }
 
     fn receive(&mut self, sink: &mut dyn TcpSink) -> io::Result<usize> {
         self.own()?;
+        // Before looking: what comes from here on is told of again. Nothing to read is no error.
+        let _ = self.ring.told.read(&mut [0; 8]);
         self.arm()?;
         let chunks = self.take(sink);
-        if !self.unarmed.is_empty() {
+        if !self.unarmed.is_empty() || !self.starved.is_empty() {
             // At once, since nothing else would tell of what they have: their buffers have come back.
             self.arm()?;
         }
@@ -286,6 +320,10 @@ impl TcpDriver for RingTcp {
     }
 
     fn close(&mut self, connection: ConnectionId) {
+        // A request that the kernel has not taken in yet goes by the descriptor's number, which is about to be free.
+        if !self.ring.ring.submission().is_empty() {
+            let _ = self.ring.ring.submit();
+        }
         if let Some(stream) = self.table.remove(connection) {
             // Ends the standing request, which holds the socket beyond its descriptor.
             let _ = stream.shutdown(Shutdown::Both);

@@ -48,7 +48,7 @@ pub use monitor::{Estimated, Monitor, MonitorConfig, Monitored};
 pub use query::StreamQuery;
 pub use replica::{Replica, ReplicaConfig, ReplicaStream, SourceStream};
 pub use rng::SplitMix64;
-pub use role::{Received, Role};
+pub use role::{AcceptedSet, Received, Role};
 pub use sampler::SamplePolicy;
 pub use source::{Source, SourceConfig};
 pub use subscriptions::SubscriberLimits;

@@ -155,15 +155,16 @@ impl Source {
 }
 
 impl Role for Source {
-    fn handle(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8], effects: &mut Effects) {
-        let Ok(accepted) = self.verifier.check(now_ns, bytes) else { return };
+    fn handle(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8], effects: &mut Effects) -> bool {
+        let Ok(accepted) = self.verifier.check(now_ns, bytes) else { return false };
         let MessageView::Request(request) = accepted.message() else {
             self.counters.frames_unexpected += 1;
-            return;
+            return true;
         };
         let stream = self.stream;
         let serves = |query: &crate::StreamQuery| query.contains(stream);
         self.subscriptions.request(now_ns, from, accepted.header(), request, serves, effects);
+        true
     }
 
     fn tick(&mut self, now_ns: i64, effects: &mut Effects) {

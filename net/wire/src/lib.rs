@@ -78,7 +78,7 @@ pub use key::{KeyError, PublicKey};
 pub use limits::*;
 pub use malformed::MalformedReason;
 pub use nonce_window::NonceWindow;
-pub use reassembler::{Reassembler, StreamError, encode_on_stream};
+pub use reassembler::{Reassembler, StreamError, StreamFrame, encode_on_stream};
 pub use record::{Record, Records, StreamId};
 pub use registry::{NodeEntry, Registry};
 pub use registry_error::{RegistryError, RegistryProblem};

@@ -49,6 +49,26 @@ pub fn encode_on_stream(frame: &[u8], out: &mut Vec<u8>) -> Result<(), StreamErr
     Ok(())
 }
 
+/// A frame of a byte stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamFrame<'joined, 'chunk> {
+    /// It came in one piece and lies where it came.
+    Whole(&'chunk [u8]),
+    /// It came in parts and lies in the reassembler, until that is used again.
+    Joined(&'joined [u8]),
+}
+
+impl StreamFrame<'_, '_> {
+    /// The frame's bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) => bytes,
+            Self::Joined(bytes) => bytes,
+        }
+    }
+}
+
 /// Divides a byte stream into frames, however the stream was cut into chunks on its way.
 ///
 /// It does no I/O: what was read from the connection is pushed, and each frame that is complete goes to
@@ -87,8 +107,10 @@ pub struct Reassembler {
     length: u32,
     /// How many bytes of the length came. Once it is all of them, the length is within the limit.
     length_bytes: usize,
-    /// The frame's bytes that came, fewer than its length.
+    /// The frame's bytes that came, fewer than its length; or all of the frame that was handed over last.
     collected: Vec<u8>,
+    /// Whether that is so, and they are to be forgotten.
+    handed_over: bool,
     failed: Option<StreamError>,
 }
 
@@ -98,7 +120,14 @@ impl Reassembler {
     /// [`FRAME_BYTES_MAX`] takes every frame of the protocol. It holds no memory until a frame comes in parts.
     #[must_use]
     pub fn new(frame_bytes_max: usize) -> Self {
-        Self { frame_bytes_max, length: 0, length_bytes: 0, collected: Vec::new(), failed: None }
+        Self {
+            frame_bytes_max,
+            length: 0,
+            length_bytes: 0,
+            collected: Vec::new(),
+            handed_over: false,
+            failed: None,
+        }
     }
 
     /// Takes the next bytes of the stream, of any number, and hands each frame completed by them to `sink`.
@@ -109,19 +138,60 @@ impl Reassembler {
     /// # Errors
     /// A length of 0 or beyond the limit, as soon as its four bytes are there. The frames before it
     /// have gone to the sink, nothing after it will: each later push gives the same error.
-    pub fn push(&mut self, bytes: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<usize, StreamError> {
+    pub fn push(&mut self, mut bytes: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<usize, StreamError> {
+        let mut frames = 0;
+        while let Some(frame) = self.next_frame(&mut bytes)? {
+            sink(frame.bytes());
+            frames += 1;
+        }
+        Ok(frames)
+    }
+
+    /// The next frame that `bytes` complete, which are moved on past it; `None` when all of them are taken in.
+    ///
+    /// For a caller that keeps frames until it has several: those that lie whole within `bytes` stay there.
+    ///
+    /// # Errors
+    /// As [`Reassembler::push`].
+    pub fn next_frame<'chunk>(
+        &mut self,
+        bytes: &mut &'chunk [u8],
+    ) -> Result<Option<StreamFrame<'_, 'chunk>>, StreamError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
-        self.divide(bytes, sink).inspect_err(|error| {
-            *self = Self { failed: Some(*error), ..Self::new(self.frame_bytes_max) };
-        })
+        if std::mem::take(&mut self.handed_over) {
+            self.collected.clear();
+        }
+        let length = match self.read_length(bytes) {
+            Ok(length) => length,
+            Err(error) => {
+                *self = Self { failed: Some(error), ..Self::new(self.frame_bytes_max) };
+                return Err(error);
+            }
+        };
+        let Some(length) = length else { return Ok(None) };
+        let missing = length.saturating_sub(self.collected.len());
+        let Some((end, after)) = bytes.split_at_checked(missing) else {
+            self.collect(bytes, length);
+            *bytes = &[];
+            return Ok(None);
+        };
+        *bytes = after;
+        // The frame is over before anyone sees it.
+        (self.length, self.length_bytes) = (0, 0);
+        if self.collected.is_empty() {
+            return Ok(Some(StreamFrame::Whole(end)));
+        }
+        self.collect(end, length);
+        self.handed_over = true;
+        Ok(Some(StreamFrame::Joined(&self.collected)))
     }
 
     /// How many bytes of an incomplete frame came, those of its length included; 0 after an error.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.length_bytes + self.collected.len()
+        self.length_bytes + if self.handed_over { 0 } else { self.collected.len() }
     }
 
     /// Whether the stream has come to the middle of a frame. If it ends there, the frame is lost.
@@ -134,31 +204,6 @@ impl Reassembler {
     #[must_use]
     pub fn buffer_capacity(&self) -> usize {
         self.collected.capacity()
-    }
-
-    fn divide(&mut self, mut rest: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<usize, StreamError> {
-        let mut frames = 0;
-        loop {
-            let Some(length) = self.read_length(&mut rest)? else { return Ok(frames) };
-            let missing = length.saturating_sub(self.collected.len());
-            let Some((end, after)) = rest.split_at_checked(missing) else {
-                self.collect(rest, length);
-                return Ok(frames);
-            };
-            // The frame is over before the sink sees it: one that panics does not leave the stream within it.
-            (self.length, self.length_bytes) = (0, 0);
-            if self.collected.is_empty() {
-                sink(end);
-            } else {
-                self.collect(end, length);
-                let mut frame = std::mem::take(&mut self.collected);
-                sink(&frame);
-                frame.clear();
-                self.collected = frame;
-            }
-            rest = after;
-            frames += 1;
-        }
     }
 
     /// Reads what is missing of the length. `None` if the bytes end before it does.

@@ -23,7 +23,7 @@ use crate::sampler::{SampleSlot, Sampler};
 use crate::signer::Signer;
 use crate::timing::seconds_between;
 use crate::upstreams::Upstreams;
-use crate::{ConfigError, Effects, InstallError, Note, Received, Role, from_wire};
+use crate::{AcceptedSet, ConfigError, Effects, InstallError, Note, Received, Role, from_wire};
 
 counters! {
     /// What became of records and rounds.
@@ -404,14 +404,22 @@ fn note_equivocation(
 }
 
 impl Role for Client {
-    fn handle(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8], effects: &mut Effects) {
-        self.handle_batch(now_ns, &[Received { from, bytes }], effects);
+    fn handle(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8], effects: &mut Effects) -> bool {
+        self.handle_batch(now_ns, &[Received { from, bytes }], effects).contains(0)
     }
 
-    fn handle_batch(&mut self, now_ns: i64, datagrams: &[Received<'_>], effects: &mut Effects) {
-        for slice in datagrams.chunks(batch::SLICE) {
+    fn handle_batch(
+        &mut self,
+        now_ns: i64,
+        datagrams: &[Received<'_>],
+        effects: &mut Effects,
+    ) -> AcceptedSet {
+        let mut slices = datagrams.chunks(batch::SLICE);
+        let first = slices.next().map(|slice| self.handle_slice(now_ns, slice, effects));
+        for slice in slices {
             self.handle_slice(now_ns, slice, effects);
         }
+        first.unwrap_or_default()
     }
 
     fn tick(&mut self, now_ns: i64, effects: &mut Effects) {

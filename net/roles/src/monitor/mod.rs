@@ -230,12 +230,13 @@ impl Monitor {
 }
 
 impl Role for Monitor {
-    fn handle(&mut self, now_ns: i64, _from: SocketAddr, bytes: &[u8], _effects: &mut Effects) {
-        let Ok(accepted) = self.verifier.check(now_ns, bytes) else { return };
+    fn handle(&mut self, now_ns: i64, _from: SocketAddr, bytes: &[u8], _effects: &mut Effects) -> bool {
+        let Ok(accepted) = self.verifier.check(now_ns, bytes) else { return false };
         match accepted.message() {
             MessageView::Sample(sample) => self.keep(now_ns, accepted.header().sender, sample),
             _ => self.counters.frames_unexpected += 1,
         }
+        true
     }
 
     fn tick(&mut self, now_ns: i64, effects: &mut Effects) {

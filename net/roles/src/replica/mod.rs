@@ -307,10 +307,10 @@ fn logical(
 }
 
 impl Role for Replica {
-    fn handle(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8], effects: &mut Effects) {
-        if let Ok(accepted) = self.verifier.check(now_ns, bytes) {
-            self.accept(now_ns, from, &accepted, effects);
-        }
+    fn handle(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8], effects: &mut Effects) -> bool {
+        let Ok(accepted) = self.verifier.check(now_ns, bytes) else { return false };
+        self.accept(now_ns, from, &accepted, effects);
+        true
     }
 
     fn tick(&mut self, now_ns: i64, effects: &mut Effects) {

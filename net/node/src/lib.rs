@@ -7,6 +7,7 @@
 pub mod backends;
 pub mod cli;
 pub mod clock;
+pub mod connections;
 pub mod demo;
 pub mod impairment;
 pub mod node;

@@ -1,9 +1,10 @@
 //! A running node: a role, its socket, and the road between them.
 
 use crate::clock::now_ns;
+use crate::connections::Connections;
 use crate::impairment::Impairment;
-use centauri_roles::{Effect, Effects, Received, Role};
-use centauri_uring::{Datagram, DatagramDriver, DriverCounters};
+use centauri_roles::{AcceptedSet, Effect, Effects, Received, Role};
+use centauri_uring::{DatagramDriver, DriverCounters};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub struct Node<R> {
     role: R,
     driver: Box<dyn DatagramDriver>,
+    connections: Option<Connections>,
     impairment: Option<Impairment>,
     effects: Effects,
     clock: Clock,
@@ -25,14 +27,15 @@ const WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// So many datagrams are handed over between two looks at the clock: a flood cannot keep a deadline waiting for longer than
 /// these take. A client verifies their signatures together.
-const SLICE: usize = 64;
+pub(crate) const SLICE: usize = 64;
 
 impl<R: std::fmt::Debug> std::fmt::Debug for Node<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { role, driver, impairment, effects, .. } = self;
+        let Self { role, driver, connections, impairment, effects, .. } = self;
         f.debug_struct("Node")
             .field("role", role)
             .field("driver", driver)
+            .field("connections", connections)
             .field("impairment", impairment)
             .field("effects", effects)
             .finish_non_exhaustive()
@@ -43,7 +46,7 @@ impl<R: Role> Node<R> {
     /// A node whose datagrams go out as they are.
     #[must_use]
     pub fn new(role: R, driver: Box<dyn DatagramDriver>) -> Self {
-        Self { role, driver, impairment: None, effects: Effects::new(), clock: Box::new(now_ns) }
+        Self { role, driver, connections: None, impairment: None, effects: Effects::new(), clock: Box::new(now_ns) }
     }
 
     /// A node that goes by another clock than the machine's, for a measurement whose rounds follow what comes.
@@ -51,6 +54,16 @@ impl<R: Role> Node<R> {
     pub fn timed(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
+    }
+
+    /// A node that takes frames from TCP connections, too.
+    ///
+    /// # Errors
+    /// What the kernel reports.
+    pub fn listening(mut self, connections: Connections) -> io::Result<Self> {
+        self.driver.wake_on(connections.wake_fd())?;
+        self.connections = Some(connections);
+        Ok(self)
     }
 
     /// A node whose datagrams are lost and delayed on purpose.
@@ -80,7 +93,12 @@ impl<R: Role> Node<R> {
         self.driver.counters()
     }
 
-    /// Waits for datagrams until the role's next deadline (at most some tens of milliseconds), hands over what came, does
+    /// The TCP connections, if it takes any.
+    pub fn connections(&self) -> Option<&Connections> {
+        self.connections.as_ref()
+    }
+
+    /// Waits for datagrams, and for what connections bring, until the role's next deadline (at most some tens of milliseconds), hands over what came, does
     /// what is due, and sends. Everything that is not a datagram to send goes to `seen`.
     ///
     /// However much comes, what is due is done between two slices of it.
@@ -90,14 +108,22 @@ impl<R: Role> Node<R> {
     /// any network.
     pub fn step(&mut self, mut seen: impl FnMut(Effect<'_>)) -> io::Result<()> {
         let wait = self.wait((self.clock)());
-        let Self { role, driver, effects, clock, .. } = self;
+        let Self { role, driver, connections, effects, clock, .. } = self;
+        let mut turn = Turn { role, clock, effects };
         driver.receive_batch(wait, &mut |datagrams| {
             for slice in datagrams.chunks(SLICE) {
-                let now = clock();
-                hand_over(role, now, slice, effects);
-                tick_if_due(role, now, effects);
+                let Some(first) = slice.first() else { continue };
+                // A datagram that was cut off cannot be a whole frame; its length says so to the role.
+                let mut batch = [Received { from: first.from, bytes: first.bytes }; SLICE];
+                for (place, datagram) in batch.iter_mut().zip(slice) {
+                    *place = Received { from: datagram.from, bytes: datagram.bytes };
+                }
+                turn.hand_over(batch.get(..slice.len()).unwrap_or(&batch));
             }
         })?;
+        if let Some(connections) = connections {
+            connections.take(role, clock, effects)?;
+        }
         let now = (self.clock)();
         tick_if_due(&mut self.role, now, &mut self.effects);
         self.carry_out(now, &mut seen);
@@ -135,15 +161,28 @@ impl<R: Role> Node<R> {
     }
 }
 
-/// Hands over at most [`SLICE`] datagrams without copying them.
-fn hand_over(role: &mut impl Role, now: i64, slice: &[Datagram<'_>], effects: &mut Effects) {
-    let Some(first) = slice.first() else { return };
-    // A datagram that was cut off cannot be a whole frame; its length says so to the role.
-    let mut batch = [Received { from: first.from, bytes: first.bytes }; SLICE];
-    for (place, datagram) in batch.iter_mut().zip(slice) {
-        *place = Received { from: datagram.from, bytes: datagram.bytes };
+/// What takes in frames at the time that a clock gives.
+pub(crate) struct Turn<'a, R> {
+    pub(crate) role: &'a mut R,
+    pub(crate) clock: &'a Clock,
+    pub(crate) effects: &'a mut Effects,
+}
+
+impl<R: Role> Turn<'_, R> {
+    pub(crate) fn now(&self) -> i64 {
+        (self.clock)()
     }
-    role.handle_batch(now, batch.get(..slice.len()).unwrap_or(&batch), effects);
+
+    /// Hands over at most [`SLICE`] frames without copying them, and then does what is due.
+    pub(crate) fn hand_over(&mut self, frames: &[Received<'_>]) -> AcceptedSet {
+        if frames.is_empty() {
+            return AcceptedSet::default();
+        }
+        let now = self.now();
+        let accepted = self.role.handle_batch(now, frames, self.effects);
+        tick_if_due(self.role, now, self.effects);
+        accepted
+    }
 }
 
 fn tick_if_due(role: &mut impl Role, now: i64, effects: &mut Effects) {

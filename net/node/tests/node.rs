@@ -1,9 +1,10 @@
 //! A node under a flood: what is due is done between slices, and nothing that came is lost or reordered.
 
 use centauri::node::Node;
-use centauri_roles::{Effects, Received, Role};
+use centauri_roles::{AcceptedSet, Effects, Received, Role};
 use centauri_uring::{Datagram, DatagramDriver, DriverCounters, DriverKind};
 use std::net::SocketAddr;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -48,6 +49,10 @@ impl DatagramDriver for Flood {
         Ok(())
     }
 
+    fn wake_on(&mut self, _source: BorrowedFd<'_>) -> std::io::Result<()> {
+        Ok(())
+    }
+
     fn counters(&self) -> DriverCounters {
         DriverCounters::default()
     }
@@ -63,15 +68,22 @@ struct Noting {
 }
 
 impl Role for Noting {
-    fn handle(&mut self, _now_ns: i64, _from: SocketAddr, bytes: &[u8], _effects: &mut Effects) {
+    fn handle(&mut self, _now_ns: i64, _from: SocketAddr, bytes: &[u8], _effects: &mut Effects) -> bool {
         self.seen.push(u32::from_le_bytes(bytes.try_into().expect("four bytes")));
+        true
     }
 
-    fn handle_batch(&mut self, now_ns: i64, datagrams: &[Received<'_>], effects: &mut Effects) {
+    fn handle_batch(
+        &mut self,
+        now_ns: i64,
+        datagrams: &[Received<'_>],
+        effects: &mut Effects,
+    ) -> AcceptedSet {
         self.largest = self.largest.max(datagrams.len());
         for datagram in datagrams {
             self.handle(now_ns, datagram.from, datagram.bytes, effects);
         }
+        AcceptedSet::default()
     }
 
     fn tick(&mut self, now_ns: i64, _effects: &mut Effects) {

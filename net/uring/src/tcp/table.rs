@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::TcpStream;
 
 /// Names a connection of a driver. No later connection has the same name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ConnectionId {
     slot: u32,
     /// Grows with every connection in the slot.

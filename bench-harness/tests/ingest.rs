@@ -77,3 +77,24 @@ fn a_seed_gives_the_same_decisions_whatever_receives() {
     let digest = |driver: &str| lines(&["--work", "message", "--driver", driver])[0].digest.clone();
     assert_eq!(digest("epoll"), digest("auto"));
 }
+
+#[test]
+fn a_short_soak_adds_up_on_each_driver() {
+    for driver in ["epoll", "auto"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_centauri-bench"))
+            .args(["ingest", "--soak", "--quick", "--json", "--driver", driver, "--seed", "3"])
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{driver}: {errors}");
+        let outcome: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(outcome["decided"], 60 * 8 * 5);
+        let counters = &outcome["counters"];
+        for name in
+            ["records_late", "rejected_replayed", "rejected_forged", "rejected_stale", "closed_stalled"]
+        {
+            assert!(counters[name].as_u64() > Some(0), "{driver}: {name}: {counters}");
+        }
+        assert!(errors.contains("seed 3"), "{errors}");
+    }
+}

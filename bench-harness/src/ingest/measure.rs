@@ -33,6 +33,10 @@ impl Effort {
     pub const FULL: Self = Self { samples: 9, groups: 128, shortening: 1, signatures: 4_096, times: 4 };
     /// To see that it works.
     pub const QUICK: Self = Self { samples: 1, groups: 8, shortening: 12, signatures: 256, times: 1 };
+
+    fn groups_of(&self, work: &Work) -> usize {
+        work.groups.map_or(self.groups, |groups| groups.min(self.groups))
+    }
 }
 
 /// Verification alone, ours and the rivals' in turns.
@@ -106,12 +110,12 @@ pub fn works(
     seed: u64,
 ) -> anyhow::Result<Vec<Ingest>> {
     let mut prepared: Vec<Prepared> = Vec::with_capacity(works.len());
-    let mut senders: BTreeMap<usize, Senders> = BTreeMap::new();
+    let mut senders: BTreeMap<(usize, usize), Senders> = BTreeMap::new();
     for work in works {
         progress(&format!("{}: signing", work.name));
-        let senders = match senders.entry(work.records) {
+        let senders = match senders.entry((effort.groups_of(work), work.records)) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(Senders::new(effort.groups, work.records, seed)?),
+            Entry::Vacant(place) => place.insert(Senders::new(effort.groups_of(work), work.records, seed)?),
         };
         let rounds = (work.rounds / effort.shortening).max(2) + WARM_ROUNDS;
         prepared
@@ -120,8 +124,9 @@ pub fn works(
     for sample in 1..=effort.samples {
         for (work, Prepared { traffic, samples }) in works.iter().zip(&mut prepared) {
             progress(&format!("{}: sample {sample} of {}", work.name, effort.samples));
-            let senders = senders.get(&work.records).context("made above")?;
-            let receiver = Receiver { verifier: work.verifier, driver, warm_rounds: WARM_ROUNDS };
+            let senders = senders.get(&(effort.groups_of(work), work.records)).context("made above")?;
+            let receiver =
+                Receiver { verifier: work.verifier, carrier: work.carrier, driver, warm_rounds: WARM_ROUNDS };
             samples.push(receiver.sample(senders, traffic).with_context(|| work.name)?);
         }
     }
@@ -168,7 +173,7 @@ fn record(
     );
     let against = works.iter().zip(all).find(|(other, _)| Some(other.name) == work.against);
     if let Some((other, theirs)) = against
-        && (other.records, other.mix) == (work.records, work.mix)
+        && (other.records, other.mix, other.groups) == (work.records, work.mix, work.groups)
     {
         let theirs = theirs.samples.first().context("at least one sample")?;
         // One may have more rounds; the first of them are those of the other.
@@ -178,7 +183,7 @@ fn record(
     let ratio = against
         .map(|(_, other)| median(other.times().iter().zip(&times).map(|(other, own)| other / own).collect()));
     let rate = 1.0 / median(times.clone());
-    let decisions = effort.groups * work.records;
+    let decisions = effort.groups_of(work) * work.records;
     Ok(Ingest {
         work: work.name.to_owned(),
         verifier: first.verifier.to_owned(),

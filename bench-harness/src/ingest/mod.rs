@@ -5,6 +5,7 @@ pub mod fleet;
 pub mod measure;
 pub mod receive;
 pub mod send;
+pub mod soak;
 pub mod table;
 pub mod traffic;
 pub mod verify;
@@ -15,7 +16,10 @@ use crate::provenance;
 use crate::result::Line;
 use centauri_uring::{DriverChoice, DriverConfig};
 use measure::Effort;
+use soak::Soak;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 use work::{ALL, NAMES, VERIFY};
 
 /// Arguments of `ingest`.
@@ -31,6 +35,8 @@ Works:
   packed         37 records a datagram (1,428 bytes)
   strict         message, one signature at a time, as on a processor without AVX-512
   single-strict  single, likewise
+  tcp-message    message, on a TCP connection
+  tcp            1,816 records a frame (65,472 bytes) on a TCP connection, of 28 replicas with 7,264 streams
 
 A fleet of 896 replicas with a key each, in groups of seven, signs its frames beforehand and sends them over loopback from one
 core; on another core runs the node that `centauri serve` runs: driver, checks, signatures, rounds, and a decision for each round
@@ -52,6 +58,11 @@ pub struct Args {
     /// Samples of each work [default: 9, with --quick 1].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub samples: Option<u16>,
+    /// Instead: 1,800 rounds, half an hour of the fleet's time, in three minutes, with losses, duplicates, reordering, late
+    /// and hostile frames, on datagrams and on connections that come, go and misbehave. Fails if a counter is not what was
+    /// sent, if a round has no decision, or if memory grows after the first fifth. With --quick: 60 rounds.
+    #[arg(long, conflicts_with_all = ["work", "samples", "out", "date"])]
+    pub soak: bool,
     /// Print the results as JSON Lines.
     #[arg(long)]
     pub json: bool,
@@ -74,7 +85,33 @@ pub struct Args {
 /// # Errors
 /// A socket or file that cannot be had, datagrams that were lost, a counter that is not what was sent.
 pub fn run(args: &Args) -> anyhow::Result<()> {
+    if args.soak {
+        return run_soak(args);
+    }
     measured(args.out.as_deref(), args.json, || lines(args), table::of)
+}
+
+fn run_soak(args: &Args) -> anyhow::Result<()> {
+    let (rounds, pace, groups) = if args.quick { (60, 0, 8) } else { (1_800, 100, 64) };
+    let soak = Soak {
+        rounds,
+        pace: Duration::from_millis(pace),
+        groups,
+        streams_each: 5,
+        driver: DriverConfig { choice: args.driver, ..DriverConfig::default() },
+        seed: args.seed,
+    };
+    eprintln!("soak: {rounds} rounds of {groups} groups, seed {}", args.seed);
+    let outcome = soak.run(|rounds, resident| {
+        eprintln!("soak: {rounds} rounds, {:.1} MiB resident", resident as f64 / f64::from(1 << 20));
+    })?;
+    let json = serde_json::to_string(&outcome)?;
+    let text = if args.json { json } else { outcome.text() };
+    writeln!(std::io::stdout(), "{text}").or_else(|error| match error.kind() {
+        // Whoever read has had enough.
+        std::io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error.into()),
+    })
 }
 
 fn lines(args: &Args) -> anyhow::Result<Vec<Line>> {

@@ -4,11 +4,13 @@ use super::cores;
 use super::fleet::{PERIOD_NS, Senders};
 use super::send::{Link, send};
 use super::traffic::Traffic;
+use super::work::Carrier;
 use crate::speed::clock::thread_cpu_s;
 use anyhow::{Context as _, bail, ensure};
+use centauri::connections::{ConnectionLimits, Connections};
 use centauri::node::Node;
 use centauri_roles::{Client, Effect, Role};
-use centauri_uring::{DriverConfig, DriverCounters, open};
+use centauri_uring::{DriverConfig, DriverCounters, TcpConfig, open, open_tcp};
 use centauri_wire::VerifierChoice;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +22,8 @@ use std::time::{Duration, Instant};
 pub struct Receiver {
     /// What verifies.
     pub verifier: VerifierChoice,
+    /// What carries the frames.
+    pub carrier: Carrier,
     /// How the socket is read.
     pub driver: DriverConfig,
     /// Rounds at the beginning that are not timed: memory is touched and caches fill.
@@ -63,19 +67,28 @@ impl Receiver {
     pub fn sample(&self, senders: &Senders, traffic: &Traffic) -> anyhow::Result<Sample> {
         let client = senders.client(self.verifier)?;
         let socket = open(([127, 0, 0, 1], 0).into(), &self.driver).context("the receiving socket")?;
-        let (address, kind) = (socket.local_addr(), socket.kind().to_string());
+        let (mut address, kind) = (socket.local_addr(), socket.kind().to_string());
         let link = Link::new(traffic.longest(), socket.socket_receive_bytes(), senders.nodes.len());
         // The middle of round 0; see `Progress::advance`.
         let clock = Arc::new(AtomicI64::new(PERIOD_NS / 2));
         let told = Arc::clone(&clock);
-        let node = Node::new(client, socket).timed(Box::new(move || told.load(Ordering::Relaxed)));
+        let mut node = Node::new(client, socket).timed(Box::new(move || told.load(Ordering::Relaxed)));
+        if self.carrier == Carrier::Connection {
+            let config = TcpConfig { choice: self.driver.choice, ..TcpConfig::default() };
+            let listener = open_tcp(([127, 0, 0, 1], 0).into(), &config).context("the listening socket")?;
+            address = listener.local_addr();
+            // The run's clock goes by rounds, not by how long a peer is silent.
+            let limits =
+                ConnectionLimits { stall_ns: i64::MAX, idle_ns: i64::MAX, ..ConnectionLimits::default() };
+            node = node.listening(Connections::new(listener, limits))?;
+        }
         let cores = cores::two();
         std::thread::scope(|scope| {
             let sender = std::thread::Builder::new().name("sender".to_owned()).spawn_scoped(scope, || {
                 if let Some((_, core)) = cores {
                     cores::pin(core);
                 }
-                send(&link, address, traffic)
+                send(&link, self.carrier, address, traffic)
             })?;
             // A thread of its own, so that the caller stays where it is.
             let receiver =
@@ -140,6 +153,14 @@ impl Receiver {
             received.kernel_drops == 0 && received.truncated == 0,
             "the driver lost datagrams: {received:?}"
         );
+        if let Some(connections) = node.connections() {
+            let (counters, frames) = (connections.counters(), traffic.len() as u64);
+            ensure!(
+                (counters.opened, counters.frames) == (1, frames)
+                    && connections.driver_counters().bytes == traffic.bytes_on_stream(),
+                "found {counters:?}, expected one connection and {frames} frames"
+            );
+        }
         Ok(Sample {
             messages: traffic.len() - before as usize,
             cpu_s,

@@ -1,8 +1,10 @@
 //! The sending side: as fast as the receiver takes it, and no faster.
 
 use super::traffic::Traffic;
-use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use super::work::Carrier;
+use centauri_wire::encode_on_stream;
+use std::io::{self, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -51,22 +53,50 @@ impl Link {
     }
 }
 
-/// Sends every frame once. The socket blocks where its own buffer is full, so nothing is lost on this side.
+/// Sends every frame once, by what is to carry it. Where the system's own buffer is full this waits, so nothing is lost on this
+/// side.
 ///
 /// # Errors
 /// What the socket reports.
-pub fn send(link: &Link, to: SocketAddr, traffic: &Traffic) -> io::Result<()> {
-    let socket = UdpSocket::bind((to.ip(), 0))?;
-    socket.connect(to)?;
-    socket.set_write_timeout(Some(Duration::from_secs(5)))?;
+pub fn send(link: &Link, carrier: Carrier, to: SocketAddr, traffic: &Traffic) -> anyhow::Result<()> {
+    match carrier {
+        Carrier::Datagrams => {
+            let socket = UdpSocket::bind((to.ip(), 0))?;
+            socket.connect(to)?;
+            socket.set_write_timeout(Some(PATIENCE))?;
+            send_each(link, traffic, |frame| Ok(socket.send(frame).map(|_| ())?))
+        }
+        Carrier::Connection => {
+            let mut socket = TcpStream::connect(to)?;
+            socket.set_write_timeout(Some(PATIENCE))?;
+            socket.set_nodelay(true)?;
+            let mut bytes = Vec::new();
+            send_each(link, traffic, |frame| {
+                bytes.clear();
+                encode_on_stream(frame, &mut bytes)?;
+                Ok(socket.write_all(&bytes)?)
+            })
+        }
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn send_each(
+    link: &Link,
+    traffic: &Traffic,
+    mut send: impl FnMut(&[u8]) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     for (sent, frame) in (0..).zip(traffic.frames()) {
         if !link.may_send(sent) {
             return Ok(());
         }
-        match socket.send(frame) {
+        if let Err(error) = send(frame) {
+            let gone =
+                [io::ErrorKind::ConnectionRefused, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
+            let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
             // The receiver has given up and says why.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(()),
-            sent => sent.map(|_| ())?,
+            return if kind.is_some_and(|kind| gone.contains(&kind)) { Ok(()) } else { Err(error) };
         }
     }
     Ok(())

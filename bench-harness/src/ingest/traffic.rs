@@ -2,7 +2,9 @@
 
 use super::fleet::{NOBODY, PERIOD_NS, REPLICAS, Senders};
 use crate::fleet::seed::{self, generator};
-use centauri_wire::{FRAME_BYTES_MAX, NodeId, Record, SigningIdentity, StreamFrameBuilder, StreamId};
+use centauri_wire::{
+    FRAME_BYTES_MAX, NodeId, Record, STREAM_LENGTH_BYTES, SigningIdentity, StreamFrameBuilder, StreamId,
+};
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -56,18 +58,23 @@ impl Traffic {
     /// # Errors
     /// Nothing that numbers in their ranges bring about.
     pub fn new(senders: &Senders, rounds: usize, mix: Mix, seed: u64) -> anyhow::Result<Self> {
-        let mut maker = Maker {
-            senders,
-            values: Values::default(),
-            rng: generator(seed::of(seed, &format!("traffic {} {}", mix.forged, mix.hostile))),
-            truths: generator(seed::of(seed, "values")),
-            frame: Vec::new(),
-            traffic: Self::default(),
-        };
+        let mut maker = Maker::new(senders, mix, seed);
+        let mut traffic = Self::default();
+        let records = senders.streams_each as u64;
         for round in 0..rounds {
-            maker.round(round, mix)?;
+            for made in maker.round(round)? {
+                traffic.push(&made.frame);
+                match made.cause {
+                    Some(cause) => traffic.count(cause, 1),
+                    None => {
+                        traffic.count("frames_accepted", 1);
+                        traffic.count("records_accepted", records);
+                        traffic.count("records_reported", records);
+                    }
+                }
+            }
+            traffic.rounds.push(traffic.frames.len());
         }
-        let mut traffic = maker.traffic;
         traffic.count("frames_received", traffic.frames.len() as u64);
         traffic.count("rounds_decided", (rounds * senders.streams()) as u64);
         traffic.expected.retain(|_, count| *count > 0);
@@ -91,6 +98,12 @@ impl Traffic {
         self.frames.iter().filter_map(|frame| self.bytes.get(frame.clone()))
     }
 
+    /// Bytes of all frames on a byte stream, each with its length before it.
+    #[must_use]
+    pub fn bytes_on_stream(&self) -> u64 {
+        (self.bytes.len() + self.frames.len() * STREAM_LENGTH_BYTES) as u64
+    }
+
     /// Bytes of the longest frame.
     #[must_use]
     pub fn longest(&self) -> usize {
@@ -108,44 +121,67 @@ impl Traffic {
     }
 }
 
-struct Maker<'a> {
+/// A frame, and what must come of it.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The frame.
+    pub frame: Vec<u8>,
+    /// The counter of what is wrong with it; `None` if it must be accepted.
+    pub cause: Option<&'static str>,
+    /// The good frame's place in the round that this one repeats.
+    pub repeats: Option<usize>,
+}
+
+/// Makes the frames of one round after the other.
+pub struct Maker<'a> {
     senders: &'a Senders,
+    mix: Mix,
     values: Values,
     rng: ChaCha8Rng,
     /// Apart, so that equal rounds have equal values whatever else is sent.
     truths: ChaCha8Rng,
     frame: Vec<u8>,
-    traffic: Traffic,
 }
 
-impl Maker<'_> {
-    fn round(&mut self, round: usize, mix: Mix) -> anyhow::Result<()> {
+impl<'a> Maker<'a> {
+    /// Begins.
+    #[must_use]
+    pub fn new(senders: &'a Senders, mix: Mix, seed: u64) -> Self {
+        Self {
+            senders,
+            mix,
+            values: Values::default(),
+            rng: generator(seed::of(seed, &format!("traffic {} {}", mix.forged, mix.hostile))),
+            truths: generator(seed::of(seed, "values")),
+            frame: Vec::new(),
+        }
+    }
+
+    /// The frames of a round: one of each node, and those that must not count, in the order of sending.
+    ///
+    /// # Errors
+    /// Nothing that numbers in their ranges bring about.
+    pub fn round(&mut self, round: usize) -> anyhow::Result<Vec<Made>> {
         self.values.draw(self.senders.streams(), &mut self.truths);
         let mut order: Vec<usize> = (0..self.senders.nodes.len()).collect();
         order.shuffle(&mut self.rng);
+        let mut all = Vec::with_capacity(order.len() * 2);
         for node in order {
             self.good(node, round)?;
-            let frame = std::mem::take(&mut self.frame);
-            let is_forged = self.rng.random_bool(mix.forged);
-            if is_forged {
-                self.traffic.push(&forged(&frame, &mut self.rng));
-                self.traffic.count("rejected_forged", 1);
-            } else {
-                self.traffic.push(&frame);
-                let records = self.senders.streams_each as u64;
-                for (name, more) in
-                    [("frames_accepted", 1), ("records_accepted", records), ("records_reported", records)]
-                {
-                    self.traffic.count(name, more);
-                }
-                if self.rng.random_bool(mix.hostile) {
-                    self.wrong(node, round, &frame)?;
-                }
+            let frame = self.frame.clone();
+            if self.rng.random_bool(self.mix.forged) {
+                let frame = forged(&frame, &mut self.rng);
+                all.push(Made { frame, cause: Some("rejected_forged"), repeats: None });
+                continue;
             }
-            self.frame = frame;
+            let place = all.len();
+            all.push(Made { frame, cause: None, repeats: None });
+            if self.rng.random_bool(self.mix.hostile) {
+                let wrong = self.wrong(node, round, place, &all)?;
+                all.push(wrong);
+            }
         }
-        self.traffic.rounds.push(self.traffic.frames.len());
-        Ok(())
+        Ok(all)
     }
 
     /// The node's frame for a round.
@@ -181,8 +217,8 @@ impl Maker<'_> {
         Ok(())
     }
 
-    /// A frame that must not count, once the node's good one has been sent.
-    fn wrong(&mut self, node: usize, round: usize, good: &[u8]) -> anyhow::Result<()> {
+    /// A frame that must not count, once the node's good one has been sent, which is the last of `all`.
+    fn wrong(&mut self, node: usize, round: usize, place: usize, all: &[Made]) -> anyhow::Result<Made> {
         let at = self.rng.random_range(0..WRONGS.len());
         let cause = WRONGS.get(at).copied().unwrap_or("rejected_replayed");
         let identity = |senders: &Senders| senders.nodes.get(node).cloned();
@@ -200,15 +236,12 @@ impl Maker<'_> {
             "rejected_bad_s" | "rejected_bad_r" => self.signed(&owner, node, next, PERIOD_NS, 0)?,
             _ => {
                 self.frame.clear();
-                self.frame.extend_from_slice(good);
+                self.frame.extend_from_slice(all.last().map_or(&[], |good| &good.frame));
             }
         }
         spoil(cause, &mut self.frame);
-        let frame = std::mem::take(&mut self.frame);
-        self.traffic.push(&frame);
-        self.frame = frame;
-        self.traffic.count(cause, 1);
-        Ok(())
+        let repeats = (cause == "rejected_replayed").then_some(place);
+        Ok(Made { frame: self.frame.clone(), cause: Some(cause), repeats })
     }
 }
 

@@ -1,7 +1,16 @@
 //! The works: what is sent, and how it is received.
 
 use super::traffic::Mix;
-use centauri_wire::VerifierChoice;
+use centauri_wire::{RECORDS_MAX, VerifierChoice};
+
+/// What carries the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// A datagram each.
+    Datagrams,
+    /// One TCP connection.
+    Connection,
+}
 
 /// One way to load a receiver.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -10,7 +19,11 @@ pub struct Work {
     pub name: &'static str,
     /// What it is, in words.
     pub about: &'static str,
-    /// Records of a datagram.
+    /// What carries the frames.
+    pub carrier: Carrier,
+    /// Groups of replicas, where frames are so large that fewer than usual will do.
+    pub groups: Option<usize>,
+    /// Records of a frame.
     pub records: usize,
     /// How honest the traffic is.
     pub mix: Mix,
@@ -23,16 +36,8 @@ pub struct Work {
 }
 
 /// All works from datagram to decided rounds.
-pub const ALL: [Work; 8] = [
-    Work {
-        name: "single",
-        about: "one record a datagram",
-        records: 1,
-        mix: Mix::CLEAN,
-        verifier: VerifierChoice::Auto,
-        rounds: 100,
-        against: None,
-    },
+pub const ALL: [Work; 10] = [
+    Work { name: "single", about: "one record a datagram", records: 1, ..MESSAGE },
     MESSAGE,
     Work {
         name: "forged-1",
@@ -79,12 +84,30 @@ pub const ALL: [Work; 8] = [
         against: Some("single"),
         ..MESSAGE
     },
+    Work {
+        name: "tcp-message",
+        about: "five records a frame, on a TCP connection",
+        carrier: Carrier::Connection,
+        against: Some("message"),
+        ..MESSAGE
+    },
+    Work {
+        name: "tcp",
+        about: "1,816 records a frame, the longest there is, on a TCP connection",
+        carrier: Carrier::Connection,
+        groups: Some(4),
+        records: RECORDS_MAX,
+        rounds: 24,
+        ..MESSAGE
+    },
 ];
 
 /// A signed message of at least 264 bytes a datagram.
 const MESSAGE: Work = Work {
     name: "message",
     about: "five records a datagram",
+    carrier: Carrier::Datagrams,
+    groups: None,
     records: 5,
     mix: Mix::CLEAN,
     verifier: VerifierChoice::Auto,
@@ -96,8 +119,19 @@ const MESSAGE: Work = Work {
 pub const VERIFY: &str = "verify";
 
 /// Names of all works.
-pub const NAMES: [&str; 9] =
-    [VERIFY, "single", "message", "forged-1", "forged-50", "hostile", "packed", "strict", "single-strict"];
+pub const NAMES: [&str; 11] = [
+    VERIFY,
+    "single",
+    "message",
+    "forged-1",
+    "forged-50",
+    "hostile",
+    "packed",
+    "strict",
+    "single-strict",
+    "tcp-message",
+    "tcp",
+];
 
 #[cfg(test)]
 mod tests {

@@ -224,7 +224,9 @@ impl<R: Role> TcpSink for Intake<'_, R> {
                         frames += 1;
                         let verdicts = &mut peers.verdicts;
                         match frame {
-                            StreamFrame::Whole(frame) => waiting.push(chunk.connection, frame, turn, verdicts),
+                            StreamFrame::Whole(frame) => {
+                                waiting.push(chunk.connection, frame, turn, verdicts)
+                            }
                             StreamFrame::Joined(frame) => {
                                 waiting.hand_over(Some((chunk.connection, frame)), turn, verdicts);
                             }
@@ -338,7 +340,8 @@ impl Peers {
         } else if self.by_id.len() > self.limits.connections_max {
             // The oldest has had the longest time to prove itself. If all have, the new one has to go.
             let others = self.by_id.iter().filter(|(other, peer)| **other != id && !peer.proven);
-            let oldest = others.min_by_key(|(other, peer)| (peer.opened_ns, **other)).map(|(other, _)| *other);
+            let oldest =
+                others.min_by_key(|(other, peer)| (peer.opened_ns, **other)).map(|(other, _)| *other);
             self.close(oldest.unwrap_or(id), Cause::Crowded);
         }
     }

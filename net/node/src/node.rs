@@ -46,7 +46,14 @@ impl<R: Role> Node<R> {
     /// A node whose datagrams go out as they are.
     #[must_use]
     pub fn new(role: R, driver: Box<dyn DatagramDriver>) -> Self {
-        Self { role, driver, connections: None, impairment: None, effects: Effects::new(), clock: Box::new(now_ns) }
+        Self {
+            role,
+            driver,
+            connections: None,
+            impairment: None,
+            effects: Effects::new(),
+            clock: Box::new(now_ns),
+        }
     }
 
     /// A node that goes by another clock than the machine's, for a measurement whose rounds follow what comes.

@@ -3,8 +3,8 @@
 use centauri::clock::now_ns;
 use centauri_wire::*;
 use serde_json::Value;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -110,6 +110,7 @@ fn command(config: &Path, driver: &str) -> Command {
 struct Server {
     process: Child,
     address: SocketAddr,
+    tcp: Option<SocketAddr>,
     log: std::thread::JoinHandle<String>,
 }
 
@@ -126,6 +127,8 @@ impl Server {
                 break rest.split_whitespace().next().and_then(|a| a.parse().ok()).expect("an address");
             }
         };
+        // Told before the other.
+        let tcp = seen.split_once("tcp=").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
         let log = std::thread::spawn(move || {
             for line in errors.lines().map_while(Result::ok) {
                 seen.push_str(&line);
@@ -133,7 +136,7 @@ impl Server {
             }
             seen
         });
-        Self { process, address, log }
+        Self { process, address, tcp, log }
     }
 
     fn stop(mut self, signal: i32) -> String {
@@ -364,6 +367,66 @@ fn a_hostile_network(driver: &str) {
     assert!(log.contains(&format!("driver={driver}")), "the log names the driver: {log}");
     check_decisions(&Outcome::read(&site), first, second, third);
     check_counters(&Outcome::read(&site), sender.sent);
+}
+
+#[test]
+fn frames_on_connections_count_as_datagrams_do() {
+    for driver in ["io_uring", "epoll"] {
+        if driver == "io_uring"
+            && let Err(reason) = centauri_uring::probe_io_uring()
+        {
+            println!("skipped: io_uring is not to be had here: {reason}");
+            continue;
+        }
+        let site = Site::new();
+        site.edit(
+            "serve.toml",
+            "\n[[streams]]",
+            "\n[tcp]\nlisten = \"127.0.0.1:0\"\nstall_s = 0.3\n\n[[streams]]",
+        );
+        let server = Server::start(&site, driver);
+        let mut sender = Sender::new(server.address);
+        let connect = || TcpStream::connect(server.tcp.expect("an address for TCP")).expect("a connection");
+        let (mut gateway, mut stalled, mut wrong) = (connect(), connect(), connect());
+
+        let round = fresh_round();
+        let mut bytes = Vec::new();
+        for (node, value) in [(1, 50.2), (2, 51.1), (4, 90.0)] {
+            let signer = key(NodeId(node)).identity(NodeId(node));
+            let frame = sender.frame_of(&signer, now_ns(), &[(STREAM, round, value)]);
+            encode_on_stream(&frame, &mut bytes).expect("a frame");
+        }
+        // In pieces, the third frame twice; a frame that stops half-way; a length that no frame has.
+        stalled.write_all(&bytes[..50]).expect("sent");
+        wrong.write_all(&[1, 0, 2, 0]).expect("sent");
+        let third = bytes.len() * 2 / 3;
+        bytes.extend_from_within(third..);
+        for piece in bytes.chunks(33) {
+            gateway.write_all(piece).expect("sent");
+        }
+        sender.report(3, round, 49.0);
+        after_close(round);
+        let log = server.stop(15);
+        assert!(log.contains(&format!("TCP driver opened addr={}", server_tcp(&log))), "{log}");
+        let outcome = Outcome::read(&site);
+        let decision = outcome.decision("road/7", round);
+        assert_eq!((decision["value"].as_f64(), quorum(decision)), (Some(50.0), vec!["r1", "r2", "r3"]));
+        outcome.check_count("frames_received", 5);
+        outcome.check_count("frames_accepted", 4);
+        outcome.check_count("rejected_replayed", 1);
+        let tcp = &outcome.counters["tcp"];
+        for (name, expected) in
+            [("opened", 3), ("frames", 4), ("closed_length", 1), ("closed_stalled", 1), ("open", 1)]
+        {
+            assert_eq!(tcp[name], expected, "{name}: {tcp}");
+        }
+        assert_eq!(tcp["bytes"], bytes.len() + 50 + 4, "{tcp}");
+    }
+}
+
+fn server_tcp(log: &str) -> &str {
+    let after = log.split_once("tcp=").map_or("", |(_, rest)| rest);
+    after.split_whitespace().next().unwrap_or_default()
 }
 
 fn check_decisions(outcome: &Outcome, first: i64, second: i64, third: i64) {

@@ -32,6 +32,9 @@ Example configuration:
   period_s = 1.0                # a round a second; window 0 opens at epoch_s (default 0, Unix time)
   # close_after_s = 1.5         # default: the model's output deadline and link deadline together
 
+  [tcp]                         # default: none; frames from connections, each after its length (4 bytes)
+  listen   = \"0.0.0.0:7700\"
+
 `--print-config` shows the keys that are not in this example, with their defaults.
 
 The log goes to standard error; RUST_LOG=debug shows more of it.")]

@@ -1,5 +1,6 @@
 //! The engine server's configuration file (TOML).
 
+use super::tcp::TcpConfig;
 use crate::backends::BackendChoice;
 use anyhow::{Context, bail, ensure};
 use centauri_uring::DriverConfig;
@@ -62,6 +63,8 @@ pub struct ServeConfig {
     /// How long a wait may go on for more datagrams once one has come, in microseconds; 0 waits for none.
     #[serde(default = "driver_linger_us")]
     pub driver_linger_us: u64,
+    /// Frames from TCP connections; without it none are accepted.
+    pub tcp: Option<TcpConfig>,
     /// The logical streams.
     #[serde(default)]
     pub streams: Vec<StreamConfig>,
@@ -178,6 +181,7 @@ impl ServeConfig {
         let unset = [
             ("calibration", config.calibration.is_none(), "the user's cache directory"),
             ("counters", config.counters.is_none(), "standard error"),
+            ("[tcp]", config.tcp.is_none(), "no connections are accepted"),
         ];
         for (key, _, instead) in unset.iter().filter(|(_, is_unset, _)| *is_unset) {
             text.push_str(&format!("# {key} is not set: {instead}\n"));
@@ -217,6 +221,9 @@ impl ServeConfig {
 
     fn check(&self) -> anyhow::Result<()> {
         self.driver_config()?;
+        if let Some(tcp) = &self.tcp {
+            tcp.check()?;
+        }
         positive("freshness_s", self.freshness_s)?;
         ensure!(
             self.drain_s.is_finite() && (0.0..=SECONDS_MAX).contains(&self.drain_s),
@@ -246,7 +253,7 @@ impl ServeConfig {
 /// Times beyond some 270 years do not fit 64 bits of nanoseconds.
 const SECONDS_MAX: f64 = 8.5e9;
 
-fn positive(key: &str, seconds: f64) -> anyhow::Result<()> {
+pub(super) fn positive(key: &str, seconds: f64) -> anyhow::Result<()> {
     ensure!(
         (1e-6..=SECONDS_MAX).contains(&seconds),
         "{key}: found {seconds}, expected seconds from 0.000001 to {SECONDS_MAX}"
@@ -294,6 +301,7 @@ period_s = 1
              counters = \"/counters.json\"\noutput = \"/d.jsonl\"\nfreshness_s = 0.25\ndrain_s = 0\n\
              receive_buffer_bytes = 65536\ndriver_buffers = 16\ndriver_buffer_bytes = 2048\n\
              driver_wait_completions = 4\ndriver_linger_us = 50\n\
+             [tcp]\nlisten = \"[::]:7\"\nconnections_max = 9\nstall_s = 0.5\nbuffers = 8\n\
              [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
         );
         let full = full + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n";
@@ -333,6 +341,22 @@ period_s = 1
                 "line 5: unknown variant `lax`, expected `auto` or `strict`",
             ),
             ("node =", "driver = \"kqueue\"\nnode =", "driver: unknown datagram driver \"kqueue\""),
+            (
+                "[[streams]]",
+                "[tcp]\nlisten = \"[::]:7\"\nidle_s = 0\n[[streams]]",
+                "tcp.idle_s: found 0, expected seconds",
+            ),
+            (
+                "[[streams]]",
+                "[tcp]\nlisten = \"[::]:7\"\nconnections_max = 0\n[[streams]]",
+                "tcp.connections_max: found 0, expected 1 to 65472",
+            ),
+            (
+                "[[streams]]",
+                "[tcp]\nlisten = \"[::]:7\"\nbuffers = 3\n[[streams]]",
+                "tcp: buffers is 3: expected a power of two",
+            ),
+            ("[[streams]]", "[tcp]\nport = 7\n[[streams]]", "unknown field `port`"),
             ("node =", "driver_buffers = 48\nnode =", "buffers is 48: expected a power of two"),
             ("node =", "driver_linger_us = 20000\nnode =", "linger is 20ms: expected at most"),
             ("node =", "backend = \"tpu\"\nnode =", "line 5: unknown variant `tpu`, expected one of `auto`"),

@@ -4,15 +4,17 @@ mod compiler;
 mod config;
 mod output;
 mod setup;
+mod tcp;
 
 pub use config::{ServeConfig, StreamConfig, UpstreamConfig};
+pub use tcp::TcpConfig;
 
 use crate::clock::now_ns;
 use crate::node::Node;
 use centauri_roles::{Client, Effect, Role};
 use centauri_wire::{BatchVerifier, Fallback};
 use compiler::Compiler;
-use output::{DecisionOutput, write_counters};
+use output::{AllCounters, DecisionOutput};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs the server until `stop` is no longer 0: then open rounds end at their deadlines (at once, if `stop` grows to 2 or
@@ -53,8 +55,14 @@ impl Server {
             Client::new(&prepared.client, prepared.registry, prepared.identity, prepared.session, now_ns())?;
         tell_verifier(client.signatures());
         // The output comes last, so that whatever is wrong leaves no empty file behind.
-        let node = Node::new(client, setup::open_driver(config)?);
+        let mut node = Node::new(client, setup::open_driver(config)?);
+        if let Some(connections) = setup::open_connections(config)? {
+            node = node.listening(connections)?;
+        }
         let output = DecisionOutput::open(&config.output)?;
+        if let Some(connections) = node.connections() {
+            tracing::info!(tcp = %connections.address(), driver = %connections.kind(), "listening");
+        }
         tracing::info!(
             address = %node.address(),
             streams = config.streams.len(),
@@ -100,7 +108,13 @@ impl Server {
         });
         output.flush()?;
         let verifier = node.role().signatures().kind().name();
-        write_counters(config.counters.as_deref(), &node.role().counters(), verifier, node.driver_counters())
+        let counters = AllCounters {
+            client: node.role().counters(),
+            verifier,
+            driver: node.driver_counters(),
+            tcp: node.connections(),
+        };
+        counters.write(config.counters.as_deref())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where decisions and counters go.
 
+use crate::connections::Connections;
 use anyhow::Context;
 use centauri_files::{DecisionRecord, DecisionWriter, Format};
 use centauri_roles::Decided;
@@ -56,26 +57,57 @@ impl DecisionOutput {
     }
 }
 
-/// Writes the counters as one JSON object: the client's by cause, what verified signatures as `verifier`, the driver's below
-/// `driver`.
-pub(crate) fn write_counters(
-    file: Option<&Path>,
-    client: &[(&'static str, u64)],
-    verifier: &str,
-    driver: DriverCounters,
-) -> anyhow::Result<()> {
-    let mut all: serde_json::Map<String, serde_json::Value> =
-        client.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
-    all.insert("verifier".to_owned(), verifier.into());
-    all.insert("driver".to_owned(), driver_json(driver));
-    let text = serde_json::to_string(&all)?;
-    match file {
-        Some(file) => std::fs::write(file, text + "\n").with_context(|| file.display().to_string()),
-        None => {
-            eprintln!("counters {text}");
-            Ok(())
+/// Everything that was counted.
+pub(crate) struct AllCounters<'a> {
+    pub(crate) client: Vec<(&'static str, u64)>,
+    pub(crate) verifier: &'static str,
+    pub(crate) driver: DriverCounters,
+    pub(crate) tcp: Option<&'a Connections>,
+}
+
+impl AllCounters<'_> {
+    /// Writes them as one JSON object: the client's by cause, what verified signatures as `verifier`, the datagram driver's
+    /// below `driver`, those of connections below `tcp`.
+    pub(crate) fn write(self, file: Option<&Path>) -> anyhow::Result<()> {
+        let mut all: serde_json::Map<String, serde_json::Value> =
+            self.client.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
+        all.insert("verifier".to_owned(), self.verifier.into());
+        all.insert("driver".to_owned(), driver_json(self.driver));
+        if let Some(connections) = self.tcp {
+            all.insert("tcp".to_owned(), tcp_json(connections));
+        }
+        let text = serde_json::to_string(&all)?;
+        match file {
+            Some(file) => std::fs::write(file, text + "\n").with_context(|| file.display().to_string()),
+            None => {
+                eprintln!("counters {text}");
+                Ok(())
+            }
         }
     }
+}
+
+fn tcp_json(connections: &Connections) -> serde_json::Value {
+    let (counters, driver) = (connections.counters(), connections.driver_counters());
+    serde_json::json!({
+        "open": connections.len(),
+        "opened": counters.opened,
+        "refused": driver.refused,
+        "finished": counters.finished,
+        "cut_short": counters.cut_short,
+        "failed": counters.failed,
+        "closed_address": counters.closed_address,
+        "closed_crowded": counters.closed_crowded,
+        "closed_length": counters.closed_length,
+        "closed_stalled": counters.closed_stalled,
+        "closed_unproven": counters.closed_unproven,
+        "closed_idle": counters.closed_idle,
+        "closed_useless": counters.closed_useless,
+        "frames": counters.frames,
+        "bytes": driver.bytes,
+        "buffers_exhausted": driver.buffers_exhausted,
+        "accept_errors": driver.accept_errors,
+    })
 }
 
 fn driver_json(counters: DriverCounters) -> serde_json::Value {

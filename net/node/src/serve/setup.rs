@@ -2,6 +2,7 @@
 
 use super::config::{ServeConfig, StreamConfig, nanoseconds};
 use crate::backends::{self, OpenOptions};
+use crate::connections::Connections;
 use anyhow::{Context, anyhow, bail};
 use centauri_engine::{Fleet, Link, ModelSet, Session, StreamSpec};
 use centauri_files::{locate, parse_model, read_model_text};
@@ -51,6 +52,13 @@ pub(crate) fn open_driver(config: &ServeConfig) -> anyhow::Result<Box<dyn Datagr
     let driver = centauri_uring::open(config.listen, &config.driver_config()?)?;
     tracing::info!(driver = %driver.kind(), "datagram driver");
     Ok(driver)
+}
+
+/// The TCP connections, where the configuration asks for them.
+pub(crate) fn open_connections(config: &ServeConfig) -> anyhow::Result<Option<Connections>> {
+    let Some(tcp) = &config.tcp else { return Ok(None) };
+    let driver = centauri_uring::open_tcp(tcp.listen, &tcp.driver(config.driver_config()?.choice))?;
+    Ok(Some(Connections::new(driver, tcp.limits())))
 }
 
 fn read_registry(file: &Path) -> anyhow::Result<Registry> {

@@ -128,6 +128,18 @@ pub struct DriverConfig {
     /// Receive buffer asked of the kernel for the socket, as `SO_RCVBUF` counts. Without
     /// `CAP_NET_ADMIN` the kernel grants no more than `net.core.rmem_max`.
     pub socket_receive_bytes: usize,
+    /// Whether the kernel may hand over trains (`UDP_GRO`): consecutive datagrams of one flow and one size that came together
+    /// take one buffer and the way through the network stack once. The driver divides them again; what the sink sees is the
+    /// same. Buffers of less than 65,536 bytes would cut trains, so with these, or where the kernel has no `UDP_GRO`, this
+    /// changes nothing.
+    pub gro: bool,
+}
+
+impl DriverConfig {
+    /// Whether to ask the kernel for trains.
+    pub(crate) fn takes_trains(&self) -> bool {
+        self.gro && self.buffer_bytes >= limits::BUFFER_BYTES_MAX
+    }
 }
 
 impl Default for DriverConfig {
@@ -139,6 +151,7 @@ impl Default for DriverConfig {
             wait_completions: 32,
             linger: Duration::from_micros(200),
             socket_receive_bytes: 8 << 20,
+            gro: true,
         }
     }
 }

@@ -9,6 +9,9 @@
 pub struct DriverCounters {
     /// Datagrams handed to the sink, truncated ones included.
     pub datagrams: u64,
+    /// Trains that the kernel handed over: several datagrams in one buffer (see
+    /// [`DriverConfig::gro`](crate::DriverConfig::gro)). Their datagrams are in `datagrams`.
+    pub received_trains: u64,
     /// Payload bytes handed to the sink.
     pub bytes: u64,
     /// Datagrams that were longer than a buffer and arrived cut.
@@ -37,6 +40,8 @@ pub struct DriverCounters {
     pub sent: u64,
     /// Payload bytes of those.
     pub sent_bytes: u64,
+    /// Trains among what was sent: several datagrams that the kernel took as one message. Their datagrams are in `sent`.
+    pub sent_trains: u64,
     /// Datagrams not sent because the socket's send buffer, or the interface's queue, was full.
     pub send_would_block: u64,
     /// Datagrams not sent because of any other error.

@@ -1,6 +1,6 @@
 //! The contract that both drivers keep.
 
-use crate::{DriverCounters, DriverKind};
+use crate::{DriverCounters, DriverKind, Outgoing};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
@@ -82,6 +82,27 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     /// `InvalidInput` for an IPv6 destination on an IPv4 socket. Counted in
     /// [`DriverCounters::send_errors`].
     fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()>;
+
+    /// Sends many datagrams without waiting, in as few system calls as it can: 64 messages a call, where a message is one
+    /// datagram or a *train*.
+    ///
+    /// Consecutive datagrams to one destination go as a train (`UDP_SEGMENT`) as long as they are of one size, the last perhaps
+    /// shorter, none is empty, there are at most 64 of them and they have at most 65,507 bytes together. A receiver sees the
+    /// same datagrams in the same order. Where the kernel does not take trains, or not of datagrams this long, they go one by
+    /// one, and what it refused is not tried again.
+    ///
+    /// Each datagram fares, and is counted, as with [`send_to`](Self::send_to), except that a train which finds the send
+    /// buffer full is lost whole; all are tried, whatever becomes of those before.
+    ///
+    /// # Errors
+    /// The first of the errors that `send_to` would have returned. [`DriverCounters::send_errors`] says how many there were.
+    fn send_batch(&mut self, datagrams: &[Outgoing<'_>]) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for datagram in datagrams {
+            outcome = outcome.and(self.send_to(datagram.bytes, datagram.to));
+        }
+        outcome
+    }
 
     /// Totals so far. Reads the drop count from the kernel: one system call.
     fn counters(&self) -> DriverCounters;

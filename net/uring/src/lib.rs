@@ -44,6 +44,8 @@ mod epoll;
 mod error;
 mod opening;
 mod ring;
+mod sending;
+mod slices;
 mod sockaddr;
 mod socket;
 
@@ -53,3 +55,4 @@ pub use driver::{Datagram, DatagramDriver};
 pub use error::{OpenError, RingUnavailable};
 pub use opening::{open, open_with_probe};
 pub use ring::{RingFeatures, probe_io_uring};
+pub use sending::Outgoing;

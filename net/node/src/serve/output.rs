@@ -81,6 +81,7 @@ pub(crate) fn write_counters(
 fn driver_json(counters: DriverCounters) -> serde_json::Value {
     serde_json::json!({
         "datagrams": counters.datagrams,
+        "received_trains": counters.received_trains,
         "bytes": counters.bytes,
         "truncated": counters.truncated,
         "undecodable": counters.undecodable,
@@ -88,6 +89,7 @@ fn driver_json(counters: DriverCounters) -> serde_json::Value {
         "buffers_exhausted": counters.buffers_exhausted,
         "receive_errors": counters.receive_errors,
         "sent": counters.sent,
+        "sent_trains": counters.sent_trains,
         "send_would_block": counters.send_would_block,
         "send_errors": counters.send_errors,
     })

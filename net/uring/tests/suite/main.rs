@@ -6,4 +6,5 @@ mod delivery;
 mod lifecycle;
 mod opening;
 mod overload;
+mod sending;
 mod waiting;

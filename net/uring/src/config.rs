@@ -120,7 +120,7 @@ pub struct DriverConfig {
     /// Payload bytes that a buffer holds; a longer datagram arrives truncated and marked so. The
     /// space for its sender's address and the kernel's notes comes on top.
     pub buffer_bytes: usize,
-    /// How many datagrams one wait tries to gather, at most `buffers`.
+    /// How many datagrams one wait tries to gather, at most `buffers`; a train counts as one.
     pub wait_completions: u32,
     /// How long a wait may go on for more datagrams when at least one has come: the most that
     /// batching may delay a datagram. Zero turns batching off.
@@ -130,7 +130,7 @@ pub struct DriverConfig {
     pub socket_receive_bytes: usize,
     /// Whether the kernel may hand over trains (`UDP_GRO`): consecutive datagrams of one flow and one size that came together
     /// take one buffer and the way through the network stack once. The driver divides them again; what the sink sees is the
-    /// same. Buffers of less than 65,536 bytes would cut trains, so with these, or where the kernel has no `UDP_GRO`, this
+    /// same, but [`kernel_drops`](crate::DriverCounters::kernel_drops) counts a train that was thrown away as one. Buffers of less than 65,536 bytes would cut trains, so with these, or where the kernel has no `UDP_GRO`, this
     /// changes nothing.
     pub gro: bool,
 }

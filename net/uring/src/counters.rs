@@ -3,7 +3,8 @@
 /// Totals since the driver was opened.
 ///
 /// Every datagram that reached the socket is in exactly one of `datagrams`, `undecodable`
-/// and `kernel_drops`, or still waits in the socket's buffer.
+/// and `kernel_drops`, or still waits in the socket's buffer; but a train that the kernel threw away, or
+/// whose record could not be read, counts as one there, however many datagrams it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DriverCounters {
@@ -19,7 +20,7 @@ pub struct DriverCounters {
     /// Datagrams that were not handed over because the kernel's record of the sender, or of the
     /// datagram itself, could not be read. Zero on a sound kernel.
     pub undecodable: u64,
-    /// Datagrams that the kernel threw away, mostly because the socket's receive buffer was full
+    /// Datagrams and trains that the kernel threw away, mostly because the socket's receive buffer was full
     /// (`SO_RXQ_OVFL` with each datagram, `SO_MEMINFO` when counters are read).
     pub kernel_drops: u64,
     /// Times that every receive buffer was taken while more datagrams waited. None was lost by it:

@@ -48,10 +48,13 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     /// When datagrams keep coming the wait goes on for up to
     /// [`wait_completions`](crate::DriverConfig::wait_completions) of them, at most for
     /// [`linger`](crate::DriverConfig::linger). Zero is returned after the time limit, and earlier
-    /// when a signal handler ran or the kernel had other work for the thread. A time limit of zero does not wait. The epoll driver rounds the
-    /// time limit up to whole milliseconds. One call hands over fewer
-    /// datagrams than there are buffers and `wait_completions` together, so that a flood cannot
-    /// keep the caller from its other work.
+    /// when a signal handler ran or the kernel had other work for the thread. A time limit of zero does not wait. The epoll
+    /// driver rounds the time limit up to whole milliseconds.
+    ///
+    /// One call empties fewer buffers than there are buffers and `wait_completions` together, so that a flood cannot keep the
+    /// caller from its other work. A buffer holds one datagram, or with [`gro`](crate::DriverConfig::gro) a train of them:
+    /// kernels put at most 64 in one that came from a network, and at most 128 (before Linux 6.9: 64) in one that was sent as
+    /// such on this machine.
     ///
     /// # Errors
     /// What the kernel reports about the socket or the ring, `ENOMEM` for example. Datagrams that
@@ -61,7 +64,7 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     }
 
     /// As [`receive`](Self::receive), several datagrams at a time, so that what they have in common is done once: some tens
-    /// of them where so many have come, in the order of their arrival. They lie in the driver's buffers, which are filled
+    /// of them where so many have come, at most 64, in the order of their arrival. They lie in the driver's buffers, which are filled
     /// again when the sink has returned.
     ///
     /// # Errors

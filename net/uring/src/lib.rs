@@ -12,6 +12,10 @@
 //! [`DriverConfig::wait_completions`] datagrams or [`DriverConfig::linger`], whichever is first. A
 //! lone datagram that arrives at an idle receiver is handed over at once.
 //!
+//! Where many datagrams go one way they cost less together. [`send_batch`](DatagramDriver::send_batch) takes many in one
+//! system call, and runs of one size to one destination as *trains*, which the kernel cuts into datagrams late; trains that
+//! come ([`DriverConfig::gro`]) are divided again, and the sink sees datagrams.
+//!
 //! Overload is visible: [`DriverCounters::kernel_drops`] counts what the kernel threw away because
 //! the socket's buffer was full, and [`Datagram::truncated`] marks what did not fit a buffer.
 //!

@@ -313,8 +313,7 @@ period_s = 1
             let keys =
                 ["listen", "driver", "verifier", "backend", "model", "registry", "node", "key", "output"];
             let numbers = ["freshness_s", "drain_s", "receive_buffer_bytes", "driver_buffers"];
-            let driver =
-                ["driver_buffer_bytes", "driver_wait_completions", "driver_linger_us", "driver_gro"];
+            let driver = ["driver_buffer_bytes", "driver_wait_completions", "driver_linger_us", "driver_gro"];
             for key in keys.iter().chain(&numbers).chain(&driver).chain(&["period_s", "epoch_s"]) {
                 assert!(
                     printed.contains(&format!("\n{key} = ")) || printed.starts_with(key),

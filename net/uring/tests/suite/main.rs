@@ -7,4 +7,5 @@ mod lifecycle;
 mod opening;
 mod overload;
 mod sending;
+mod trains;
 mod waiting;

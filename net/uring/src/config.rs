@@ -26,6 +26,8 @@ pub mod limits {
     pub const SOCKET_RECEIVE_BYTES_MIN: usize = 4_096;
     /// Largest socket receive buffer; the kernel doubles what it is given and keeps it in an `int`.
     pub const SOCKET_RECEIVE_BYTES_MAX: usize = 1 << 30;
+    /// Most sockets of one group: more than one for each core gain nothing.
+    pub const GROUP_MAX: usize = 256;
 }
 
 /// What the operator asks for.
@@ -203,6 +205,12 @@ pub enum ConfigError {
         limits::SOCKET_RECEIVE_BYTES_MAX
     )]
     SocketReceiveBytes {
+        /// The value found.
+        found: usize,
+    },
+    /// The number of sockets of a group is zero or too large.
+    #[error("the number of sockets is {found}: expected 1 to {}", limits::GROUP_MAX)]
+    GroupCount {
         /// The value found.
         found: usize,
     },

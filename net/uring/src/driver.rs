@@ -53,8 +53,8 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     ///
     /// One call empties fewer buffers than there are buffers and `wait_completions` together, so that a flood cannot keep the
     /// caller from its other work. A buffer holds one datagram, or with [`gro`](crate::DriverConfig::gro) a train of them:
-    /// kernels put at most 64 in one that came from a network, and at most 128 (before Linux 6.9: 64) in one that was sent as
-    /// such on this machine.
+    /// kernels put at most 64 in one that came from a network, and at most 128 (older ones 64) in one that was sent as such on
+    /// this machine.
     ///
     /// # Errors
     /// What the kernel reports about the socket or the ring, `ENOMEM` for example. Datagrams that

@@ -11,6 +11,21 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 const MEMINFO_WORDS: usize = 9;
 const MEMINFO_DROPS: usize = 8;
 
+/// The program that lets no datagram in.
+const NOTHING: libc::sock_filter =
+    libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
+
+/// Whether others are to share a socket's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BindAs {
+    /// None are.
+    Single,
+    /// Others are, but the address must be free.
+    FirstOfGroup,
+    /// It joins the first.
+    OtherOfGroup,
+}
+
 /// A bound UDP socket with its counters.
 ///
 /// It stays in blocking mode, and each call says that it must not wait: io_uring fails a receive on
@@ -30,6 +45,11 @@ pub(crate) struct Socket {
 impl Socket {
     /// Binds a socket to `addr`.
     pub(crate) fn bind(addr: SocketAddr, config: &DriverConfig) -> Result<Self, OpenError> {
+        Self::bind_as(BindAs::Single, addr, config)
+    }
+
+    /// Binds a socket to `addr`. One of a group is mute until [`unmute`](Self::unmute).
+    pub(crate) fn bind_as(part: BindAs, addr: SocketAddr, config: &DriverConfig) -> Result<Self, OpenError> {
         let setup = |step| move |cause| OpenError::Setup { addr, step, cause };
         let fd = create(addr).map_err(setup("creating a socket"))?;
         if addr.is_ipv6() {
@@ -48,7 +68,18 @@ impl Socket {
                 "socket receive buffer is smaller than asked for; raise net.core.rmem_max"
             );
         }
+        if part != BindAs::Single {
+            attach(&fd, libc::SO_ATTACH_FILTER, &mut [NOTHING]).map_err(setup("muting the socket"))?;
+        }
+        let share = || set_int(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1);
+        if part == BindAs::OtherOfGroup {
+            share().map_err(setup("sharing the address"))?;
+        }
         bind(&fd, &sockaddr::encode(addr)).map_err(|cause| OpenError::Bind { addr, cause })?;
+        if part == BindAs::FirstOfGroup {
+            // Only now: whoever has the address already is found out by a socket that shares with nobody.
+            share().map_err(setup("sharing the address"))?;
+        }
         let local = local_addr(&fd).map_err(setup("reading the bound address"))?;
         if config.takes_trains()
             && let Err(cause) = set_int(&fd, libc::SOL_UDP, libc::UDP_GRO, 1)
@@ -61,6 +92,17 @@ impl Socket {
             Err(_) => Trains::NONE,
         };
         Ok(Self { fd, local, receive_bytes, drops_seen: 0, trains, counters: DriverCounters::default() })
+    }
+
+    /// Gives the program that chooses among the sockets of the group that this one is in; others must have joined it.
+    pub(crate) fn steer_group(&self, program: &mut [libc::sock_filter]) -> io::Result<()> {
+        attach(&self.fd, libc::SO_ATTACH_REUSEPORT_CBPF, program)
+    }
+
+    /// Lets datagrams in; those refused so far do not count as dropped.
+    pub(crate) fn unmute(&mut self) -> io::Result<()> {
+        self.drops_seen = kernel_drop_count(&self.fd).unwrap_or(0);
+        set_int(&self.fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0)
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
@@ -261,6 +303,24 @@ fn set_int(fd: &OwnedFd, level: libc::c_int, name: libc::c_int, value: i32) -> i
             name,
             (&raw const value).cast(),
             size_of::<i32>() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
+}
+
+/// Gives a classic BPF program to the socket, for what `name` says.
+fn attach(fd: &OwnedFd, name: libc::c_int, program: &mut [libc::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel reads one sock_fprog, and through it `len` instructions of a live slice, during the call; it checks
+    // the program before it takes it.
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            name,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
         )
     })?;
     Ok(())

@@ -3,6 +3,7 @@
 
 mod common;
 mod delivery;
+mod group;
 mod lifecycle;
 mod opening;
 mod overload;

@@ -53,18 +53,16 @@ fn a_train_is_divided() {
         let come = trains_come(variant);
         for gro in [true, false] {
             let mut driver = variant.open(V4, DriverConfig { gro, ..small() });
-            let mut trains = 0;
-            for (size, len) in [(1, 2), (1, 64), (200, 1_001), (1_024, 64 * 1_024 - 1_024), (30_000, 65_000)]
-            {
+            let all = [(1, 2), (1, 64), (200, 1_001), (1_024, 64 * 1_024 - 1_024), (30_000, 65_000)];
+            for (before, (size, len)) in (0..).zip(all) {
                 let peer = train_peer(size);
                 let sent = pattern(len as u64, len);
                 peer.send_to(&sent, driver.local_addr()).unwrap();
                 let size = size as usize;
                 let got = receive_count(&mut *driver, len.div_ceil(size));
                 check(&got, &sent, size, &peer);
-                trains += 1;
                 let counters = driver.counters();
-                let expected = if come && gro { trains } else { 0 };
+                let expected = if come && gro { before + 1 } else { 0 };
                 assert_eq!(counters.received_trains, expected, "{variant:?}: {counters:?}");
             }
             let counters = driver.counters();

@@ -1,9 +1,10 @@
 //! Several drivers on one address, each with the datagrams of its own senders.
 
 use crate::common::{Got, PATIENCE, V4, Variant, peer, receive_into, small, with_each_driver};
+use crate::sending::trains_work;
 use centauri_uring::{
-    DatagramDriver, DriverChoice, DriverConfig, OpenError, RingFeatures, Steering, open, open_group,
-    open_group_with_probe, shard_of,
+    DatagramDriver, DriverChoice, DriverConfig, OpenError, Outgoing, RingFeatures, Steering, open,
+    open_group, open_group_with_probe, shard_of,
 };
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -246,4 +247,25 @@ fn impossible_groups_are_refused() {
     let mut group = open_group(V4.parse().unwrap(), &config, Steering { offset: u16::MAX }, 2).unwrap();
     peer(V4).send_to(&[1; 60_000], group[0].local_addr()).unwrap();
     assert_eq!(receive_all(&mut group, 1)[0].len(), 1);
+}
+
+/// Why a driver compares where it matters: see `open_group`.
+#[test]
+fn a_train_of_several_senders_is_steered_whole() {
+    if !trains_work() {
+        return;
+    }
+    with_each_driver(|variant| {
+        let mut group = group(variant, V4, 4);
+        let frames: Vec<Vec<u8>> = (0..40).map(|sender| frame(sender, 0)).collect();
+        let to = group[0].local_addr();
+        let batch: Vec<Outgoing<'_>> = frames.iter().map(|bytes| Outgoing { bytes, to }).collect();
+        let mut sender = variant.open(V4, small());
+        sender.send_batch(&batch).unwrap();
+        assert_eq!(sender.counters().sent_trains, 1);
+        let got = receive_all(&mut group, 40);
+        // Its first datagram's driver; and divided by the kernel, since a group takes no trains.
+        assert_eq!(got[STEERING.shard(&frames[0], 4)].len(), 40, "{variant:?}");
+        assert!(group.iter().all(|driver| driver.counters().received_trains == 0));
+    });
 }

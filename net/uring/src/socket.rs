@@ -148,6 +148,9 @@ impl Socket {
 
     /// Sends all without waiting; gives the first error there was.
     pub(crate) fn send_batch(&mut self, datagrams: &[Outgoing<'_>]) -> io::Result<()> {
+        if let [one] = datagrams {
+            return self.send_to(one.bytes, one.to);
+        }
         let mut outcome = Ok(());
         let mut rest = datagrams;
         while !rest.is_empty() {

@@ -23,7 +23,8 @@ pub(crate) struct EpollDriver {
     batch: Batch,
     wait_completions: usize,
     linger: Duration,
-    /// Whether the last wait filled more than one buffer: traffic flows, so lingering pays.
+    /// Whether the last wait filled more than one buffer but not all: traffic flows, so lingering pays, and is not so heavy
+    /// that all buffers' worth waits already.
     busy: bool,
 }
 
@@ -109,7 +110,7 @@ impl DatagramDriver for EpollDriver {
                 }
             },
         };
-        self.busy = count > 1;
+        self.busy = count > 1 && count < self.batch.len();
         if count == self.batch.len() {
             self.socket.counters_mut().buffers_exhausted += 1;
         }

@@ -6,7 +6,7 @@
 use crate::limits::GROUP_MAX;
 use crate::opening::{Features, ask_for_ring, serve};
 use crate::ring::probe_io_uring;
-use crate::socket::{BindAs, Socket};
+use crate::socket::{BindAs, Socket, let_lookups_end};
 use crate::{ConfigError, DatagramDriver, DriverConfig, OpenError, RingFeatures, RingUnavailable};
 use std::net::SocketAddr;
 
@@ -87,7 +87,7 @@ pub fn shard_of(sender_word_le: u32, count: usize) -> usize {
 /// So a second group, or a plain socket, is refused while a group has the address. As long as it has, another program *of the
 /// same user* that sets `SO_REUSEPORT` can bind to the address too; nothing is steered to it, unless it attaches a program of
 /// its own. Datagrams that come while the group is being opened are thrown away, as they would be before, since not all of the
-/// sockets are there to be steered to.
+/// sockets are there to be steered to; this takes some tens of milliseconds.
 ///
 /// Three things to know:
 /// - Keep the drivers of a group as long as any of them is in use: when one is dropped, the last takes its index, and datagrams
@@ -172,6 +172,8 @@ fn bind_group(
     if let Some(first) = sockets.first() {
         first.steer_group(&mut program).map_err(setup("steering datagrams by sender"))?;
     }
+    // Datagrams for which a socket was chosen before the group was whole are refused by it as long as it is mute.
+    let_lookups_end();
     for socket in &mut sockets {
         socket.unmute().map_err(setup("letting datagrams in"))?;
     }

@@ -329,6 +329,17 @@ fn attach(fd: &OwnedFd, name: libc::c_int, program: &mut [libc::sock_filter]) ->
     Ok(())
 }
 
+/// Waits until what the kernel was doing for datagrams on other cores when this was called is done.
+///
+/// A processor looks a datagram's socket up and puts the datagram in its buffer under one RCU read lock, and a virtual one may
+/// be halted for long in between. The kernel carries this barrier out as a wait for all such locks to be let go. Where it has
+/// none, or a sandbox forbids it, what is left is a rare race.
+pub(crate) fn let_lookups_end() {
+    const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
+    // SAFETY: the call takes numbers only, and changes nothing.
+    unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
+}
+
 /// Reads up to `N` words of an option; returns how many bytes the kernel wrote.
 fn get_words<const N: usize>(fd: &OwnedFd, name: libc::c_int, words: &mut [u32; N]) -> io::Result<usize> {
     let mut len = size_of_val(words) as libc::socklen_t;

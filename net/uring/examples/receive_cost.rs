@@ -2,20 +2,24 @@
 //!
 //! `cargo run --release -p centauri-uring --example receive_cost [datagrams] [rounds] [per_second]`
 //!
-//! Sends 200-byte datagrams from a second thread, as fast as it can or at a given rate, and prints
+//! Sends 200-byte datagrams from a second thread, one by one or in trains of 32, as fast as it can or at a given rate, and prints
 //! the median over the rounds of the receiving thread's CPU time (`CLOCK_THREAD_CPUTIME_ID`, user
 //! and system) divided by the datagrams received, with how many came a wait. It needs two idle
 //! cores to mean anything.
 
+mod support;
+
 use centauri_uring::{
-    DatagramDriver, DriverChoice, DriverConfig, OpenError, RingFeatures, open, open_with_probe,
+    DatagramDriver, DriverChoice, DriverConfig, OpenError, Outgoing, RingFeatures, open, open_with_probe,
 };
 use std::error::Error;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
+use support::thread_cpu;
 
 const PAYLOAD_BYTES: usize = 200;
+const TRAIN: usize = 32;
 
 type Open = fn(SocketAddr, &DriverConfig) -> Result<Box<dyn DatagramDriver>, OpenError>;
 
@@ -23,6 +27,8 @@ struct Case {
     name: &'static str,
     config: DriverConfig,
     open: Open,
+    /// How many datagrams the sender sends together.
+    together: usize,
 }
 
 struct Figures {
@@ -40,7 +46,8 @@ fn cases() -> Vec<Case> {
     let ring = DriverConfig { choice: DriverChoice::IoUring, ..DriverConfig::default() };
     let epoll = DriverConfig { choice: DriverChoice::Epoll, ..ring };
     let at_once = Duration::ZERO;
-    let case = |name, config, open| Case { name, config, open };
+    let case = |name, config, open| Case { name, config, open, together: 1 };
+    let trains = |name, config| Case { name, config, open, together: TRAIN };
     vec![
         case("io_uring", ring, open),
         case("io_uring, 512 buffers", DriverConfig { buffers: 512, ..ring }, open),
@@ -48,29 +55,27 @@ fn cases() -> Vec<Case> {
         case("io_uring, no linger", DriverConfig { linger: at_once, ..ring }, open),
         case("epoll", epoll, open),
         case("epoll, no linger", DriverConfig { linger: at_once, ..epoll }, open),
+        trains("io_uring, trains", ring),
+        trains("io_uring, trains, no GRO", DriverConfig { gro: false, ..ring }),
+        trains("epoll, trains", epoll),
+        trains("epoll, trains, no GRO", DriverConfig { gro: false, ..epoll }),
     ]
 }
 
-/// CPU time that the calling thread has used.
-fn thread_cpu() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the kernel writes one timespec to `time`, which outlives the call.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-fn send(to: SocketAddr, count: u64, per_second: Option<u64>) -> std::io::Result<()> {
-    let socket = UdpSocket::bind("127.0.0.1:0")?;
-    let payload = [0x5a; PAYLOAD_BYTES];
+fn send(to: SocketAddr, count: u64, together: usize, per_second: Option<u64>) -> std::io::Result<()> {
+    let config = DriverConfig { choice: DriverChoice::Epoll, ..DriverConfig::default() };
+    let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut driver = open(loopback, &config).map_err(std::io::Error::other)?;
+    let batch = vec![Outgoing { bytes: &[0x5a; PAYLOAD_BYTES], to }; together];
     let start = Instant::now();
-    for n in 0..count {
+    for n in (0..count).step_by(together) {
         if let Some(rate) = per_second {
             let due = Duration::from_nanos(n * 1_000_000_000 / rate);
             while start.elapsed() < due {
                 std::hint::spin_loop();
             }
         }
-        socket.send_to(&payload, to)?;
+        driver.send_batch(&batch)?;
     }
     Ok(())
 }
@@ -85,7 +90,8 @@ fn measure(case: &Case, count: u64, per_second: Option<u64>) -> Result<Figures, 
         sum += datagram.bytes.len() as u64;
     })?;
     let before = driver.counters();
-    let sender = thread::spawn(move || send(to, count, per_second));
+    let together = case.together;
+    let sender = thread::spawn(move || send(to, count, together, per_second));
     let start = thread_cpu();
     let mut idle = 0;
     while idle < 2 {

@@ -26,6 +26,8 @@ pub mod limits {
     pub const SOCKET_RECEIVE_BYTES_MIN: usize = 4_096;
     /// Largest socket receive buffer; the kernel doubles what it is given and keeps it in an `int`.
     pub const SOCKET_RECEIVE_BYTES_MAX: usize = 1 << 30;
+    /// Most sockets of one group: more than one for each core gain nothing.
+    pub const GROUP_MAX: usize = 256;
 }
 
 /// What the operator asks for.
@@ -120,7 +122,7 @@ pub struct DriverConfig {
     /// Payload bytes that a buffer holds; a longer datagram arrives truncated and marked so. The
     /// space for its sender's address and the kernel's notes comes on top.
     pub buffer_bytes: usize,
-    /// How many datagrams one wait tries to gather, at most `buffers`.
+    /// How many datagrams one wait tries to gather, at most `buffers`; a train counts as one.
     pub wait_completions: u32,
     /// How long a wait may go on for more datagrams when at least one has come: the most that
     /// batching may delay a datagram. Zero turns batching off.
@@ -128,6 +130,18 @@ pub struct DriverConfig {
     /// Receive buffer asked of the kernel for the socket, as `SO_RCVBUF` counts. Without
     /// `CAP_NET_ADMIN` the kernel grants no more than `net.core.rmem_max`.
     pub socket_receive_bytes: usize,
+    /// Whether the kernel may hand over trains (`UDP_GRO`): consecutive datagrams of one flow and one size that came together
+    /// take one buffer and the way through the network stack once. The driver divides them again; what the sink sees is the
+    /// same, but [`kernel_drops`](crate::DriverCounters::kernel_drops) counts a train that was thrown away as one. Buffers of less than 65,536 bytes would cut trains, so with these, or where the kernel has no `UDP_GRO`, this
+    /// changes nothing.
+    pub gro: bool,
+}
+
+impl DriverConfig {
+    /// Whether to ask the kernel for trains.
+    pub(crate) fn takes_trains(&self) -> bool {
+        self.gro && self.buffer_bytes >= limits::BUFFER_BYTES_MAX
+    }
 }
 
 impl Default for DriverConfig {
@@ -139,6 +153,7 @@ impl Default for DriverConfig {
             wait_completions: 32,
             linger: Duration::from_micros(200),
             socket_receive_bytes: 8 << 20,
+            gro: true,
         }
     }
 }
@@ -190,6 +205,12 @@ pub enum ConfigError {
         limits::SOCKET_RECEIVE_BYTES_MAX
     )]
     SocketReceiveBytes {
+        /// The value found.
+        found: usize,
+    },
+    /// The number of sockets of a group is zero or too large.
+    #[error("the number of sockets is {found}: expected 1 to {}", limits::GROUP_MAX)]
+    GroupCount {
         /// The value found.
         found: usize,
     },

@@ -3,12 +3,16 @@
 /// Totals since the driver was opened.
 ///
 /// Every datagram that reached the socket is in exactly one of `datagrams`, `undecodable`
-/// and `kernel_drops`, or still waits in the socket's buffer.
+/// and `kernel_drops`, or still waits in the socket's buffer; but a train that the kernel threw away, or
+/// whose record could not be read, counts as one there, however many datagrams it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DriverCounters {
     /// Datagrams handed to the sink, truncated ones included.
     pub datagrams: u64,
+    /// Trains that the kernel handed over: several datagrams in one buffer (see
+    /// [`DriverConfig::gro`](crate::DriverConfig::gro)). Their datagrams are in `datagrams`.
+    pub received_trains: u64,
     /// Payload bytes handed to the sink.
     pub bytes: u64,
     /// Datagrams that were longer than a buffer and arrived cut.
@@ -16,7 +20,7 @@ pub struct DriverCounters {
     /// Datagrams that were not handed over because the kernel's record of the sender, or of the
     /// datagram itself, could not be read. Zero on a sound kernel.
     pub undecodable: u64,
-    /// Datagrams that the kernel threw away, mostly because the socket's receive buffer was full
+    /// Datagrams and trains that the kernel threw away, mostly because the socket's receive buffer was full
     /// (`SO_RXQ_OVFL` with each datagram, `SO_MEMINFO` when counters are read).
     pub kernel_drops: u64,
     /// Times that every receive buffer was taken while more datagrams waited. None was lost by it:
@@ -37,6 +41,8 @@ pub struct DriverCounters {
     pub sent: u64,
     /// Payload bytes of those.
     pub sent_bytes: u64,
+    /// Trains among what was sent: several datagrams that the kernel took as one message. Their datagrams are in `sent`.
+    pub sent_trains: u64,
     /// Datagrams not sent because the socket's send buffer, or the interface's queue, was full.
     pub send_would_block: u64,
     /// Datagrams not sent because of any other error.

@@ -1,6 +1,6 @@
 //! The contract that both drivers keep.
 
-use crate::{DriverCounters, DriverKind};
+use crate::{DriverCounters, DriverKind, Outgoing};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::BorrowedFd;
@@ -49,10 +49,13 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     /// When datagrams keep coming the wait goes on for up to
     /// [`wait_completions`](crate::DriverConfig::wait_completions) of them, at most for
     /// [`linger`](crate::DriverConfig::linger). Zero is returned after the time limit, and earlier
-    /// when a signal handler ran or the kernel had other work for the thread. A time limit of zero does not wait. The epoll driver rounds the
-    /// time limit up to whole milliseconds. One call hands over fewer
-    /// datagrams than there are buffers and `wait_completions` together, so that a flood cannot
-    /// keep the caller from its other work.
+    /// when a signal handler ran or the kernel had other work for the thread. A time limit of zero does not wait. The epoll
+    /// driver rounds the time limit up to whole milliseconds.
+    ///
+    /// One call empties fewer buffers than there are buffers and `wait_completions` together, so that a flood cannot keep the
+    /// caller from its other work. A buffer holds one datagram, or with [`gro`](crate::DriverConfig::gro) a train of them:
+    /// kernels put at most 64 in one that came from a network, and at most 128 (older ones 64) in one that was sent as such on
+    /// this machine.
     ///
     /// # Errors
     /// What the kernel reports about the socket or the ring, `ENOMEM` for example. Datagrams that
@@ -62,7 +65,7 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     }
 
     /// As [`receive`](Self::receive), several datagrams at a time, so that what they have in common is done once: some tens
-    /// of them where so many have come, in the order of their arrival. They lie in the driver's buffers, which are filled
+    /// of them where so many have come, at most 64, in the order of their arrival. They lie in the driver's buffers, which are filled
     /// again when the sink has returned.
     ///
     /// # Errors
@@ -92,6 +95,27 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     /// # Errors
     /// What the kernel reports.
     fn wake_on(&mut self, source: BorrowedFd<'_>) -> io::Result<()>;
+
+    /// Sends many datagrams without waiting, in as few system calls as it can: 64 messages a call, where a message is one
+    /// datagram or a *train*.
+    ///
+    /// Consecutive datagrams to one destination go as a train (`UDP_SEGMENT`) as long as they are of one size, the last perhaps
+    /// shorter, none is empty, there are at most 64 of them and they have at most 65,507 bytes together. A receiver sees the
+    /// same datagrams in the same order. Where the kernel does not take trains, or not of datagrams this long, they go one by
+    /// one, and what it refused is not tried again.
+    ///
+    /// Each datagram fares, and is counted, as with [`send_to`](Self::send_to), except that a train which finds the send
+    /// buffer full is lost whole; all are tried, whatever becomes of those before.
+    ///
+    /// # Errors
+    /// The first of the errors that `send_to` would have returned. [`DriverCounters::send_errors`] says how many there were.
+    fn send_batch(&mut self, datagrams: &[Outgoing<'_>]) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for datagram in datagrams {
+            outcome = outcome.and(self.send_to(datagram.bytes, datagram.to));
+        }
+        outcome
+    }
 
     /// Totals so far. Reads the drop count from the kernel: one system call.
     fn counters(&self) -> DriverCounters;

@@ -12,6 +12,12 @@
 //! [`DriverConfig::wait_completions`] datagrams or [`DriverConfig::linger`], whichever is first. A
 //! lone datagram that arrives at an idle receiver is handed over at once.
 //!
+//! Where many datagrams go one way they cost less together. [`send_batch`](DatagramDriver::send_batch) takes many in one
+//! system call, and runs of one size to one destination as *trains*, which the kernel cuts into datagrams late; trains that
+//! come ([`DriverConfig::gro`]) are divided again, and the sink sees datagrams.
+//!
+//! [`open_group`] opens several drivers on one address, for several threads; each gets the datagrams of its own senders.
+//!
 //! Overload is visible: [`DriverCounters::kernel_drops`] counts what the kernel threw away because
 //! the socket's buffer was full, and [`Datagram::truncated`] marks what did not fit a buffer.
 //!
@@ -45,8 +51,11 @@ mod counters;
 mod driver;
 mod epoll;
 mod error;
+mod group;
 mod opening;
 mod ring;
+mod sending;
+mod slices;
 mod sockaddr;
 mod socket;
 mod tcp;
@@ -55,8 +64,10 @@ pub use config::{ConfigError, DriverChoice, DriverConfig, DriverKind, ParseDrive
 pub use counters::DriverCounters;
 pub use driver::{Datagram, DatagramDriver};
 pub use error::{OpenError, RingUnavailable};
+pub use group::{Steering, open_group, open_group_with_probe, shard_of};
 pub use opening::{open, open_with_probe};
 pub use ring::{RingFeatures, probe_io_uring};
+pub use sending::Outgoing;
 pub use tcp::{
     Chunk, ConnectionId, End, TcpConfig, TcpConfigError, TcpCounters, TcpDriver, TcpSink, open_tcp,
     tcp_limits,

@@ -38,10 +38,30 @@ pub fn open_with_probe(
 ) -> Result<Box<dyn DatagramDriver>, OpenError> {
     config.validate().map_err(|cause| OpenError::Config { addr, cause })?;
     let socket = Socket::bind(addr, config)?;
-    if config.choice == DriverChoice::Epoll {
+    serve(addr, socket, config, &ask_for_ring(config, probe))
+}
+
+/// What io_uring can do here; `None` if it was not asked for.
+pub(crate) type Features = Option<Result<RingFeatures, RingUnavailable>>;
+
+pub(crate) fn ask_for_ring(
+    config: &DriverConfig,
+    probe: &dyn Fn() -> Result<RingFeatures, RingUnavailable>,
+) -> Features {
+    (config.choice != DriverChoice::Epoll).then(probe)
+}
+
+/// The driver for `socket`; `addr` is what was asked for.
+pub(crate) fn serve(
+    addr: SocketAddr,
+    socket: Socket,
+    config: &DriverConfig,
+    features: &Features,
+) -> Result<Box<dyn DatagramDriver>, OpenError> {
+    let Some(features) = features else {
         return open_epoll(addr, socket, config, "asked for");
-    }
-    let failed = match probe().and_then(|features| RingDriver::new(features, config)) {
+    };
+    let failed = match features.clone().and_then(|features| RingDriver::new(features, config)) {
         Ok(ring) => {
             let driver = ring.serve(socket);
             announce(&driver, "io_uring is usable here");

@@ -1,7 +1,8 @@
 //! The UDP socket that both drivers use: made, bound, sized, counted and sent through.
 
+use crate::sending::{DATAGRAMS_ENOUGH, MESSAGES_MAX, Message, Prepared, Trains, speaks_of_trains};
 use crate::sockaddr::{self, RawAddr};
-use crate::{Datagram, DriverConfig, DriverCounters, OpenError};
+use crate::{Datagram, DriverConfig, DriverCounters, OpenError, Outgoing};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -9,6 +10,21 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 /// `getsockopt(SO_MEMINFO)` fills this many `u32`; the drop count is the last.
 const MEMINFO_WORDS: usize = 9;
 const MEMINFO_DROPS: usize = 8;
+
+/// The program that lets no datagram in.
+const NOTHING: libc::sock_filter =
+    libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: 0 };
+
+/// Whether others are to share a socket's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BindAs {
+    /// None are.
+    Single,
+    /// Others are, but the address must be free.
+    FirstOfGroup,
+    /// It joins the first.
+    OtherOfGroup,
+}
 
 /// A bound UDP socket with its counters.
 ///
@@ -21,12 +37,19 @@ pub(crate) struct Socket {
     receive_bytes: usize,
     /// The drop count seen last, as the kernel keeps it.
     drops_seen: u32,
+    /// What the kernel lets go as trains.
+    trains: Trains,
     counters: DriverCounters,
 }
 
 impl Socket {
     /// Binds a socket to `addr`.
     pub(crate) fn bind(addr: SocketAddr, config: &DriverConfig) -> Result<Self, OpenError> {
+        Self::bind_as(BindAs::Single, addr, config)
+    }
+
+    /// Binds a socket to `addr`. One of a group is mute until [`unmute`](Self::unmute).
+    pub(crate) fn bind_as(part: BindAs, addr: SocketAddr, config: &DriverConfig) -> Result<Self, OpenError> {
         let setup = |step| move |cause| OpenError::Setup { addr, step, cause };
         let fd = create(addr).map_err(setup("creating a socket"))?;
         if addr.is_ipv6() {
@@ -45,9 +68,41 @@ impl Socket {
                 "socket receive buffer is smaller than asked for; raise net.core.rmem_max"
             );
         }
+        if part != BindAs::Single {
+            attach(&fd, libc::SO_ATTACH_FILTER, &mut [NOTHING]).map_err(setup("muting the socket"))?;
+        }
+        let share = || set_int(&fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1);
+        if part == BindAs::OtherOfGroup {
+            share().map_err(setup("sharing the address"))?;
+        }
         bind(&fd, &sockaddr::encode(addr)).map_err(|cause| OpenError::Bind { addr, cause })?;
+        if part == BindAs::FirstOfGroup {
+            // Only now: whoever has the address already is found out by a socket that shares with nobody.
+            share().map_err(setup("sharing the address"))?;
+        }
         let local = local_addr(&fd).map_err(setup("reading the bound address"))?;
-        Ok(Self { fd, local, receive_bytes, drops_seen: 0, counters: DriverCounters::default() })
+        if config.takes_trains()
+            && let Err(cause) = set_int(&fd, libc::SOL_UDP, libc::UDP_GRO, 1)
+        {
+            tracing::debug!(%addr, %cause, "the kernel hands over no trains");
+        }
+        // Zero makes no trains by itself; it only asks whether the kernel knows of them.
+        let trains = match set_int(&fd, libc::SOL_UDP, libc::UDP_SEGMENT, 0) {
+            Ok(()) => Trains::ANY,
+            Err(_) => Trains::NONE,
+        };
+        Ok(Self { fd, local, receive_bytes, drops_seen: 0, trains, counters: DriverCounters::default() })
+    }
+
+    /// Gives the program that chooses among the sockets of the group that this one is in; others must have joined it.
+    pub(crate) fn steer_group(&self, program: &mut [libc::sock_filter]) -> io::Result<()> {
+        attach(&self.fd, libc::SO_ATTACH_REUSEPORT_CBPF, program)
+    }
+
+    /// Lets datagrams in; those refused so far do not count as dropped.
+    pub(crate) fn unmute(&mut self) -> io::Result<()> {
+        self.drops_seen = kernel_drop_count(&self.fd).unwrap_or(0);
+        set_int(&self.fd, libc::SOL_SOCKET, libc::SO_DETACH_FILTER, 0)
     }
 
     pub(crate) fn local_addr(&self) -> SocketAddr {
@@ -87,16 +142,106 @@ impl Socket {
 
     /// Sends without waiting; a full buffer is counted and is no error.
     pub(crate) fn send_to(&mut self, bytes: &[u8], to: SocketAddr) -> io::Result<()> {
-        let outcome = sockaddr::for_family_of(self.local, to)
-            .ok_or_else(|| {
-                let text = format!("{to}: cannot be reached from {}", self.local);
-                io::Error::new(io::ErrorKind::InvalidInput, text)
-            })
-            .and_then(|to| send(&self.fd, bytes, &sockaddr::encode(to)));
+        let outcome = self.raw_addr(to).and_then(|to| send(&self.fd, bytes, &to));
+        self.settle(1, bytes.len(), outcome)
+    }
+
+    /// Sends all without waiting; gives the first error there was.
+    pub(crate) fn send_batch(&mut self, datagrams: &[Outgoing<'_>]) -> io::Result<()> {
+        if let [one] = datagrams {
+            return self.send_to(one.bytes, one.to);
+        }
+        let mut outcome = Ok(());
+        let mut rest = datagrams;
+        while !rest.is_empty() {
+            let mut messages = Vec::with_capacity(rest.len().min(MESSAGES_MAX));
+            let mut planned = 0;
+            while messages.len() < MESSAGES_MAX && planned < DATAGRAMS_ENOUGH && !rest.is_empty() {
+                let (datagrams, others) =
+                    rest.split_at_checked(self.trains.together(rest)).unwrap_or((rest, &[]));
+                let Some(first) = datagrams.first() else { break };
+                rest = others;
+                planned += datagrams.len();
+                match self.raw_addr(first.to) {
+                    Ok(to) => messages.push(Message { datagrams, to }),
+                    Err(error) => outcome = outcome.and(self.settle(datagrams.len(), 0, Err(error))),
+                }
+            }
+            outcome = outcome.and(self.send_messages(&messages));
+        }
+        outcome
+    }
+
+    /// Sends all; gives the first error there was.
+    fn send_messages(&mut self, messages: &[Message<'_>]) -> io::Result<()> {
+        let mut outcome = Ok(());
+        let mut prepared = Prepared::new(messages);
+        let mut done = 0;
+        while let Some(next) = messages.get(done) {
+            if next.train_of().is_some_and(|size| !self.trains.take(size)) {
+                // It was put together before the kernel refused the like of it.
+                outcome = outcome.and(self.send_apart(next));
+                done += 1;
+                continue;
+            }
+            match prepared.send(&self.fd, done) {
+                Ok(taken) => {
+                    for message in messages.iter().skip(done).take(taken) {
+                        self.counters.sent_trains += u64::from(message.train_of().is_some());
+                        let _ = self.settle(message.datagrams.len(), message.bytes(), Ok(()));
+                    }
+                    done += taken;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // Of the first message not taken; the one after it gets its own call.
+                Err(error) => {
+                    done += 1;
+                    outcome = outcome.and(match next.train_of() {
+                        Some(size) if speaks_of_trains(&error) => self.send_refused(next, size, &error),
+                        _ => self.settle(next.datagrams.len(), next.bytes(), Err(error)),
+                    });
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Sends the datagrams of a train that failed with `refusal` one by one; if that works, the fault was the train's.
+    fn send_refused(&mut self, train: &Message<'_>, size: usize, refusal: &io::Error) -> io::Result<()> {
+        let sent_before = self.counters.sent;
+        let outcome = self.send_apart(train);
+        // Otherwise it was the destination's, port 0 for example, which says nothing of other trains.
+        if self.counters.sent > sent_before {
+            self.trains.refused(size, refusal);
+            tracing::debug!(addr = %self.local, size, %refusal, "datagrams of this size go one by one from now on");
+        }
+        outcome
+    }
+
+    /// Sends the datagrams of a train one by one.
+    fn send_apart(&mut self, train: &Message<'_>) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for datagram in train.datagrams {
+            let one = send(&self.fd, datagram.bytes, &train.to);
+            outcome = outcome.and(self.settle(1, datagram.bytes.len(), one));
+        }
+        outcome
+    }
+
+    /// The kernel's form of a destination.
+    fn raw_addr(&self, to: SocketAddr) -> io::Result<RawAddr> {
+        sockaddr::for_family_of(self.local, to).map(sockaddr::encode).ok_or_else(|| {
+            let text = format!("{to}: cannot be reached from {}", self.local);
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })
+    }
+
+    /// Counts what became of `datagrams` with `bytes` of payload together.
+    fn settle(&mut self, datagrams: usize, bytes: usize, outcome: io::Result<()>) -> io::Result<()> {
         match outcome {
             Ok(()) => {
-                self.counters.sent += 1;
-                self.counters.sent_bytes += bytes.len() as u64;
+                self.counters.sent += datagrams as u64;
+                self.counters.sent_bytes += bytes as u64;
                 Ok(())
             }
             // ENOBUFS is what a full interface queue says.
@@ -104,11 +249,11 @@ impl Socket {
                 if error.kind() == io::ErrorKind::WouldBlock
                     || error.raw_os_error() == Some(libc::ENOBUFS) =>
             {
-                self.counters.send_would_block += 1;
+                self.counters.send_would_block += datagrams as u64;
                 Ok(())
             }
             Err(error) => {
-                self.counters.send_errors += 1;
+                self.counters.send_errors += datagrams as u64;
                 Err(error)
             }
         }
@@ -164,6 +309,35 @@ fn set_int(fd: &OwnedFd, level: libc::c_int, name: libc::c_int, value: i32) -> i
         )
     })?;
     Ok(())
+}
+
+/// Gives a classic BPF program to the socket, for what `name` says.
+fn attach(fd: &OwnedFd, name: libc::c_int, program: &mut [libc::sock_filter]) -> io::Result<()> {
+    let len = u16::try_from(program.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let program = libc::sock_fprog { len, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel reads one sock_fprog, and through it `len` instructions of a live slice, during the call; it checks
+    // the program before it takes it.
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            name,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    })?;
+    Ok(())
+}
+
+/// Waits until what the kernel was doing for datagrams on other cores when this was called is done.
+///
+/// A processor looks a datagram's socket up and puts the datagram in its buffer under one RCU read lock, and a virtual one may
+/// be halted for long in between. The kernel carries this barrier out as a wait for all such locks to be let go. Where it has
+/// none, or a sandbox forbids it, what is left is a rare race.
+pub(crate) fn let_lookups_end() {
+    const MEMBARRIER_CMD_GLOBAL: libc::c_int = 1;
+    // SAFETY: the call takes numbers only, and changes nothing.
+    unsafe { libc::syscall(libc::SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0) };
 }
 
 /// Reads up to `N` words of an option; returns how many bytes the kernel wrote.

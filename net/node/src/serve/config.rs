@@ -63,6 +63,10 @@ pub struct ServeConfig {
     /// How long a wait may go on for more datagrams once one has come, in microseconds; 0 waits for none.
     #[serde(default = "driver_linger_us")]
     pub driver_linger_us: u64,
+    /// Whether the kernel may hand over several datagrams of one flow in one buffer, which the driver divides. No effect with
+    /// `driver_buffer_bytes` below 65,536.
+    #[serde(default = "driver_gro")]
+    pub driver_gro: bool,
     /// Frames from TCP connections; without it none are accepted.
     pub tcp: Option<TcpConfig>,
     /// The logical streams.
@@ -130,6 +134,10 @@ fn driver_buffer_bytes() -> usize {
 
 fn driver_wait_completions() -> u32 {
     DriverConfig::default().wait_completions
+}
+
+fn driver_gro() -> bool {
+    DriverConfig::default().gro
 }
 
 fn driver_linger_us() -> u64 {
@@ -214,6 +222,7 @@ impl ServeConfig {
             buffer_bytes: self.driver_buffer_bytes,
             wait_completions: self.driver_wait_completions,
             linger: Duration::from_micros(self.driver_linger_us),
+            gro: self.driver_gro,
         };
         config.validate().context("driver_…, receive_buffer_bytes")?;
         Ok(config)
@@ -300,7 +309,7 @@ period_s = 1
             "driver = \"epoll\"\nverifier = \"strict\"\nbackend = \"simd\"\ncalibration = \"/c.toml\"\n\
              counters = \"/counters.json\"\noutput = \"/d.jsonl\"\nfreshness_s = 0.25\ndrain_s = 0\n\
              receive_buffer_bytes = 65536\ndriver_buffers = 16\ndriver_buffer_bytes = 2048\n\
-             driver_wait_completions = 4\ndriver_linger_us = 50\n\
+             driver_wait_completions = 4\ndriver_linger_us = 50\ndriver_gro = false\n\
              [tcp]\nlisten = \"[::]:7\"\nconnections_max = 9\nstall_s = 0.5\nbuffers = 8\n\
              [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
         );
@@ -312,9 +321,8 @@ period_s = 1
             let keys =
                 ["listen", "driver", "verifier", "backend", "model", "registry", "node", "key", "output"];
             let numbers = ["freshness_s", "drain_s", "receive_buffer_bytes", "driver_buffers"];
-            let more =
-                ["driver_buffer_bytes", "driver_wait_completions", "driver_linger_us", "period_s", "epoch_s"];
-            for key in keys.iter().chain(&numbers).chain(&more) {
+            let driver = ["driver_buffer_bytes", "driver_wait_completions", "driver_linger_us", "driver_gro"];
+            for key in keys.iter().chain(&numbers).chain(&driver).chain(&["period_s", "epoch_s"]) {
                 assert!(
                     printed.contains(&format!("\n{key} = ")) || printed.starts_with(key),
                     "{key}: {printed}"

@@ -113,6 +113,7 @@ fn tcp_json(connections: &Connections) -> serde_json::Value {
 fn driver_json(counters: DriverCounters) -> serde_json::Value {
     serde_json::json!({
         "datagrams": counters.datagrams,
+        "received_trains": counters.received_trains,
         "bytes": counters.bytes,
         "truncated": counters.truncated,
         "undecodable": counters.undecodable,
@@ -120,6 +121,7 @@ fn driver_json(counters: DriverCounters) -> serde_json::Value {
         "buffers_exhausted": counters.buffers_exhausted,
         "receive_errors": counters.receive_errors,
         "sent": counters.sent,
+        "sent_trains": counters.sent_trains,
         "send_would_block": counters.send_would_block,
         "send_errors": counters.send_errors,
     })

@@ -1,6 +1,6 @@
 //! The memory of one `recvmmsg` call, and the one place that makes it.
 
-use crate::control::{self, CONTROL_BYTES};
+use crate::control::{self, Beside, CONTROL_BYTES};
 use crate::sockaddr::{self, NAME_BYTES};
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub(super) struct Message<'a> {
     /// `None` if the sender's address could not be read.
     pub(super) from: Option<SocketAddr>,
     pub(super) truncated: bool,
-    pub(super) drop_count: Option<u32>,
+    pub(super) beside: Beside,
 }
 
 /// Buffers for as many datagrams as one call takes.
@@ -109,7 +109,7 @@ impl Batch {
                 bytes: payload.get(..note.payload_len).unwrap_or(payload),
                 from: note.name.get(..note.name_len).and_then(sockaddr::decode),
                 truncated: note.truncated,
-                drop_count: note.control.get(..note.control_len).and_then(control::drop_count),
+                beside: note.control.get(..note.control_len).map(control::read).unwrap_or_default(),
             },
         )
     }

@@ -2,16 +2,17 @@
 
 mod batch;
 
+use crate::slices::{Came, Slices};
 use crate::socket::{Socket, check};
-use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind};
-use batch::Batch;
+use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind, Outgoing};
+use batch::{Batch, Message};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::thread;
 use std::time::Duration;
 
-/// Most datagrams that one system call takes.
+/// Most buffers that one system call fills.
 const BATCH_MAX: u16 = 64;
 
 /// The epoll driver.
@@ -24,7 +25,8 @@ pub(crate) struct EpollDriver {
     batch: Batch,
     wait_completions: usize,
     linger: Duration,
-    /// Whether the last wait brought more than one datagram: traffic flows, so lingering pays.
+    /// Whether the last wait filled more than one buffer but not all: traffic flows, so lingering pays, and is not so heavy
+    /// that all buffers' worth waits already.
     busy: bool,
 }
 
@@ -57,27 +59,19 @@ impl EpollDriver {
     }
 
     fn hand_over(&mut self, count: usize, sink: &mut dyn FnMut(&[Datagram<'_>])) -> usize {
-        let mut all = [Datagram::NONE; BATCH_MAX as usize];
-        let mut handed = 0;
+        let mut slices = Slices::new(sink);
         for message in self.batch.messages(count) {
-            if let Some(drops) = message.drop_count {
+            if let Some(drops) = message.beside.drop_count {
                 self.socket.note_drop_count(drops);
             }
             let Some(from) = message.from else {
                 self.socket.counters_mut().undecodable += 1;
                 continue;
             };
-            let datagram = Datagram { bytes: message.bytes, from, truncated: message.truncated };
-            self.socket.count_received(&datagram);
-            if let Some(place) = all.get_mut(handed) {
-                *place = datagram;
-                handed += 1;
-            }
+            let Message { bytes, truncated, beside, .. } = message;
+            slices.push(&mut self.socket, Came { bytes, from, truncated, train_of: beside.train_of });
         }
-        if let Some(all) = all.get(..handed).filter(|all| !all.is_empty()) {
-            sink(all);
-        }
-        handed
+        slices.finish()
     }
 }
 
@@ -119,7 +113,7 @@ impl DatagramDriver for EpollDriver {
                 }
             },
         };
-        self.busy = count > 1;
+        self.busy = count > 1 && count < self.batch.len();
         if count == self.batch.len() {
             self.socket.counters_mut().buffers_exhausted += 1;
         }
@@ -139,6 +133,10 @@ impl DatagramDriver for EpollDriver {
         control(&self.epoll, libc::EPOLL_CTL_ADD, &source)?;
         self.source = Some(source);
         Ok(())
+    }
+
+    fn send_batch(&mut self, datagrams: &[Outgoing<'_>]) -> io::Result<()> {
+        self.socket.send_batch(datagrams)
     }
 
     fn counters(&self) -> DriverCounters {

@@ -8,10 +8,10 @@ mod queue;
 pub use probe::probe_io_uring;
 pub use queue::RingFeatures;
 
+use crate::slices::{Came, Slices};
 use crate::socket::Socket;
-use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind, RingUnavailable};
+use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind, Outgoing, RingUnavailable};
 use crate::{control, sockaddr};
-use buffers::TAKEN_MAX;
 use io_uring::types::RecvMsgOut;
 use queue::{Completion, ReceiveQueue};
 use std::io;
@@ -87,16 +87,12 @@ impl ServingRing {
         let mut failure = None;
         let socket = &mut self.socket;
         self.queue.drain(&mut |completions| {
-            let mut all = [Datagram::NONE; TAKEN_MAX];
-            let mut count = 0;
+            let mut slices = Slices::new(&mut *sink);
             for completion in completions {
                 match completion {
                     Completion::Received(message) => {
-                        if let Some(datagram) = decoded(socket, message)
-                            && let Some(place) = all.get_mut(count)
-                        {
-                            *place = datagram;
-                            count += 1;
+                        if let Some(came) = decoded(socket, message) {
+                            slices.push(socket, came);
                         }
                     }
                     Completion::Unreadable => socket.counters_mut().undecodable += 1,
@@ -107,10 +103,7 @@ impl ServingRing {
                     }
                 }
             }
-            if let Some(all) = all.get(..count).filter(|all| !all.is_empty()) {
-                sink(all);
-            }
-            handed += count;
+            handed += slices.finish();
         });
         failure.map_or(Ok(handed), Err)
     }
@@ -195,6 +188,10 @@ impl DatagramDriver for ServingRing {
         Ok(())
     }
 
+    fn send_batch(&mut self, datagrams: &[Outgoing<'_>]) -> io::Result<()> {
+        self.socket.send_batch(datagrams)
+    }
+
     fn counters(&self) -> DriverCounters {
         self.socket.counters()
     }
@@ -208,17 +205,16 @@ impl Drop for ServingRing {
     }
 }
 
-/// The datagram of a message; `None`, counted, where its sender makes no sense.
-fn decoded<'a>(socket: &mut Socket, message: &'a RecvMsgOut<'a>) -> Option<Datagram<'a>> {
-    if let Some(count) = control::drop_count(message.control_data()) {
+/// What a message holds; `None`, counted, where its sender makes no sense.
+fn decoded<'a>(socket: &mut Socket, message: &'a RecvMsgOut<'a>) -> Option<Came<'a>> {
+    let beside = control::read(message.control_data());
+    if let Some(count) = beside.drop_count {
         socket.note_drop_count(count);
     }
     let Some(from) = sockaddr::decode(message.name_data()) else {
         socket.counters_mut().undecodable += 1;
         return None;
     };
-    let datagram =
-        Datagram { bytes: message.payload_data(), from, truncated: message.is_payload_truncated() };
-    socket.count_received(&datagram);
-    Some(datagram)
+    let (bytes, truncated) = (message.payload_data(), message.is_payload_truncated());
+    Some(Came { bytes, from, truncated, train_of: beside.train_of })
 }

@@ -3,8 +3,11 @@
 
 mod common;
 mod delivery;
+mod group;
 mod lifecycle;
 mod opening;
 mod overload;
+mod sending;
 mod tcp;
+mod trains;
 mod waiting;

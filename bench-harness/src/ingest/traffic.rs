@@ -133,6 +133,7 @@ pub struct Made {
 }
 
 /// Makes the frames of one round after the other.
+#[derive(Debug)]
 pub struct Maker<'a> {
     senders: &'a Senders,
     mix: Mix,

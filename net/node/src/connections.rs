@@ -4,7 +4,7 @@
 //! the registry; until then it is the first to go when there are too many, and it goes soon by itself. What one connection does
 //! wrong ends that connection and touches no other.
 
-use crate::node::{Clock, Turn};
+use crate::node::{Clock, NOWHERE, SLICE, Turn};
 use centauri_roles::{Effects, Received, Role};
 use centauri_uring::{Chunk, ConnectionId, DriverKind, End, TcpCounters, TcpDriver, TcpSink};
 use centauri_wire::{FRAME_BYTES_MAX, Reassembler, StreamFrame};
@@ -273,7 +273,7 @@ struct Waiting<'a> {
 }
 
 /// One place is left for a frame that lies elsewhere.
-const WAITING_MAX: usize = crate::node::SLICE - 1;
+const WAITING_MAX: usize = SLICE - 1;
 
 impl<'a> Waiting<'a> {
     fn new() -> Self {
@@ -304,8 +304,8 @@ impl<'a> Waiting<'a> {
         verdicts: &mut Vec<(ConnectionId, bool)>,
     ) {
         let frames = self.frames.iter().take(self.count).copied().chain(last);
-        // A role replies to datagrams only: a connection brings frames, and nothing goes back on it.
-        let mut all = [Received { from: NOWHERE, bytes: &[] }; crate::node::SLICE];
+        // Nothing goes back on a connection, so no address is told that a role could take for one to reply to.
+        let mut all = [Received { from: NOWHERE, bytes: &[] }; SLICE];
         let mut count = 0;
         for (place, (_, bytes)) in all.iter_mut().zip(frames.clone()) {
             place.bytes = bytes;
@@ -316,9 +316,6 @@ impl<'a> Waiting<'a> {
         self.count = 0;
     }
 }
-
-/// Whom frames of connections are from, as roles are told: no address that anything could be sent to.
-const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 impl Peers {
     fn open(&mut self, id: ConnectionId, address: IpAddr, now_ns: i64) {

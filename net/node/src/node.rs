@@ -4,9 +4,9 @@ use crate::clock::now_ns;
 use crate::connections::Connections;
 use crate::impairment::Impairment;
 use centauri_roles::{AcceptedSet, Effect, Effects, Received, Role};
-use centauri_uring::{DatagramDriver, DriverCounters};
+use centauri_uring::{DatagramDriver, DriverCounters, Outgoing};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// Drives a role: hands it what the socket receives and the time, and sends what it wants sent.
@@ -21,6 +21,9 @@ pub struct Node<R> {
 
 /// Gives the time, in nanoseconds since the Unix epoch.
 pub type Clock = Box<dyn Fn() -> i64 + Send>;
+
+/// No address that anything could be sent to.
+pub(crate) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0);
 
 /// The longest wait, so that a request to stop is seen soon.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -152,17 +155,29 @@ impl<R: Role> Node<R> {
     }
 
     fn carry_out(&mut self, now: i64, seen: &mut dyn FnMut(Effect<'_>)) {
+        let mut waiting = [Outgoing { bytes: &[], to: NOWHERE }; SLICE];
+        let mut count = 0;
         for effect in self.effects.iter() {
             match (effect, &mut self.impairment) {
                 (Effect::Send { to, bytes }, Some(impairment)) => impairment.take(now, to, bytes),
-                (Effect::Send { to, bytes }, None) => send(&mut *self.driver, to, bytes),
+                (Effect::Send { to, bytes }, None) => {
+                    if count == SLICE {
+                        send(&mut *self.driver, &waiting);
+                        count = 0;
+                    }
+                    if let Some(place) = waiting.get_mut(count) {
+                        *place = Outgoing { bytes, to };
+                        count += 1;
+                    }
+                }
                 (other, _) => seen(other),
             }
         }
+        send(&mut *self.driver, waiting.get(..count).unwrap_or_default());
         self.effects.clear();
         if let Some(impairment) = &mut self.impairment {
             while let Some((to, bytes)) = impairment.release(now) {
-                send(&mut *self.driver, to, &bytes);
+                send(&mut *self.driver, &[Outgoing { bytes: &bytes, to }]);
             }
         }
     }
@@ -199,8 +214,8 @@ fn tick_if_due(role: &mut impl Role, now: i64, effects: &mut Effects) {
 }
 
 /// Sends in best effort: the driver counts what could not be sent.
-fn send(driver: &mut dyn DatagramDriver, to: SocketAddr, bytes: &[u8]) {
-    if let Err(error) = driver.send_to(bytes, to) {
-        tracing::debug!(%to, %error, "a datagram could not be sent");
+fn send(driver: &mut dyn DatagramDriver, datagrams: &[Outgoing<'_>]) {
+    if let Err(error) = driver.send_batch(datagrams) {
+        tracing::debug!(%error, "a datagram could not be sent");
     }
 }

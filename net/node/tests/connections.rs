@@ -181,10 +181,7 @@ fn frames_of_many_connections_arrive_once_each_however_they_are_cut() {
         let counters = site.counters();
         assert_eq!((counters.opened, counters.frames), (20, 1_200));
         assert_eq!(site.node.role().seen.len(), 1_200);
-        assert_eq!(
-            ConnectionCounters { opened: 20, finished: 20, frames: 1_200, ..Default::default() },
-            counters
-        );
+        assert_eq!((counters.finished, counters.cut_short, counters.failed), (20, 0, 0));
         assert!(site.node.role().largest > 8, "{choice}: frames of several connections go together");
     });
 }

@@ -387,9 +387,9 @@ fn frames_on_connections_count_as_datagrams_do() {
         let server = Server::start(&site, driver);
         let mut sender = Sender::new(server.address);
         let connect = || TcpStream::connect(server.tcp.expect("an address for TCP")).expect("a connection");
-        let (mut gateway, mut stalled, mut wrong) = (connect(), connect(), connect());
 
         let round = fresh_round();
+        let (mut gateway, mut stalled, mut wrong) = (connect(), connect(), connect());
         let mut bytes = Vec::new();
         for (node, value) in [(1, 50.2), (2, 51.1), (4, 90.0)] {
             let signer = key(NodeId(node)).identity(NodeId(node));

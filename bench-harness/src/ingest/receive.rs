@@ -150,7 +150,7 @@ impl Receiver {
         let received = node.driver_counters();
         check(&node.role().counters(), &traffic.expected)?;
         ensure!(
-            received.kernel_drops == 0 && received.truncated == 0,
+            received.kernel_drops == 0 && received.truncated == 0 && node.shed() == 0,
             "the driver lost datagrams: {received:?}"
         );
         if let Some(connections) = node.connections() {

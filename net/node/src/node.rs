@@ -17,6 +17,7 @@ pub struct Node<R> {
     impairment: Option<Impairment>,
     effects: Effects,
     clock: Clock,
+    shed: u64,
 }
 
 /// Gives the time, in nanoseconds since the Unix epoch.
@@ -27,6 +28,9 @@ pub(crate) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSP
 
 /// The longest wait, so that a request to stop is seen soon.
 const WAIT_MAX: Duration = Duration::from_millis(50);
+
+/// So often a step takes datagrams to throw them away, at most: however much comes, it goes on.
+const SHEDDING_MAX: usize = 1_024;
 
 /// So many datagrams are handed over between two looks at the clock: a flood cannot keep a deadline waiting for longer than
 /// these take. A client verifies their signatures together.
@@ -56,6 +60,7 @@ impl<R: Role> Node<R> {
             impairment: None,
             effects: Effects::new(),
             clock: Box::new(now_ns),
+            shed: 0,
         }
     }
 
@@ -103,6 +108,11 @@ impl<R: Role> Node<R> {
         self.driver.counters()
     }
 
+    /// Datagrams thrown away unread because more came than could be verified: the oldest that waited.
+    pub fn shed(&self) -> u64 {
+        self.shed
+    }
+
     /// The TCP connections, if it takes any.
     pub fn connections(&self) -> Option<&Connections> {
         self.connections.as_ref()
@@ -111,12 +121,15 @@ impl<R: Role> Node<R> {
     /// Waits for datagrams, and for what connections bring, until the role's next deadline (at most some tens of milliseconds), hands over what came, does
     /// what is due, and sends. Everything that is not a datagram to send goes to `seen`.
     ///
-    /// However much comes, what is due is done between two slices of it.
+    /// However much comes, what is due is done between two slices of it. Datagrams wait in the socket's buffer, which has its
+    /// limit in bytes. When that is nearly full the oldest of them are thrown away and counted ([`Node::shed`]), before the
+    /// kernel would turn away what comes: a report that has just come is more likely to be of a round that is still open.
     ///
     /// # Errors
     /// What the socket reports on receiving. A datagram that cannot be sent is counted by the driver and lost, as on
     /// any network.
     pub fn step(&mut self, mut seen: impl FnMut(Effect<'_>)) -> io::Result<()> {
+        self.shed_oldest()?;
         let wait = self.wait((self.clock)());
         let Self { role, driver, connections, effects, clock, .. } = self;
         let mut turn = Turn { role, clock, effects };
@@ -145,6 +158,24 @@ impl<R: Role> Node<R> {
         let now = (self.clock)();
         act(&mut self.role, now, &mut self.effects);
         self.carry_out(now, &mut seen);
+    }
+
+    /// Throws away the oldest datagrams that wait, from three quarters of the buffer down to a half.
+    fn shed_oldest(&mut self) -> io::Result<()> {
+        let fuller_than = |driver: &dyn DatagramDriver, quarters: usize| {
+            driver.backlog().is_some_and(|backlog| backlog.bytes / quarters > backlog.limit / 4)
+        };
+        if !fuller_than(&*self.driver, 3) {
+            return Ok(());
+        }
+        for _ in 0..SHEDDING_MAX {
+            let count = self.driver.receive_batch(Duration::ZERO, &mut |_| {})?;
+            self.shed += count as u64;
+            if count == 0 || !fuller_than(&*self.driver, 2) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn wait(&self, now: i64) -> Duration {

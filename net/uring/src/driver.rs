@@ -27,6 +27,15 @@ impl Datagram<'_> {
     };
 }
 
+/// How full a socket's receive buffer is, in bytes as the kernel counts them: what datagrams occupy, its own notes included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// Occupied by datagrams that wait.
+    pub bytes: usize,
+    /// Beyond this the kernel drops what comes.
+    pub limit: usize,
+}
+
 /// One UDP socket and the way datagrams are taken from it.
 ///
 /// A driver may be moved to another thread at any time. The io_uring driver binds its ring to the
@@ -42,6 +51,11 @@ pub trait DatagramDriver: Send + std::fmt::Debug {
     /// The receive buffer that the kernel granted, in the unit of
     /// [`DriverConfig::socket_receive_bytes`](crate::DriverConfig::socket_receive_bytes).
     fn socket_receive_bytes(&self) -> usize;
+
+    /// How full the socket's receive buffer is; `None` where the kernel does not say. One system call.
+    fn backlog(&self) -> Option<Backlog> {
+        None
+    }
 
     /// Waits until something has come or `timeout` has passed, hands every datagram that is there
     /// to `sink`, and returns how many it handed over.

@@ -62,7 +62,7 @@ mod tcp;
 
 pub use config::{ConfigError, DriverChoice, DriverConfig, DriverKind, ParseDriverChoiceError, limits};
 pub use counters::DriverCounters;
-pub use driver::{Datagram, DatagramDriver};
+pub use driver::{Backlog, Datagram, DatagramDriver};
 pub use error::{OpenError, RingUnavailable};
 pub use group::{Steering, open_group, open_group_with_probe, shard_of};
 pub use opening::{open, open_with_probe};

@@ -2,7 +2,7 @@
 
 use crate::sending::{DATAGRAMS_ENOUGH, MESSAGES_MAX, Message, Prepared, Trains, speaks_of_trains};
 use crate::sockaddr::{self, RawAddr};
-use crate::{Datagram, DriverConfig, DriverCounters, OpenError, Outgoing};
+use crate::{Backlog, Datagram, DriverConfig, DriverCounters, OpenError, Outgoing};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -111,6 +111,14 @@ impl Socket {
 
     pub(crate) fn receive_bytes(&self) -> usize {
         self.receive_bytes
+    }
+
+    /// How full the receive buffer is.
+    pub(crate) fn backlog(&self) -> Option<Backlog> {
+        let mut words = [0; MEMINFO_WORDS];
+        let written = get_words(&self.fd, libc::SO_MEMINFO, &mut words).ok()?;
+        let [bytes, limit, ..] = words;
+        (written >= 2 * size_of::<u32>()).then_some(Backlog { bytes: bytes as usize, limit: limit as usize })
     }
 
     pub(crate) fn counters_mut(&mut self) -> &mut DriverCounters {

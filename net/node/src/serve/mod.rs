@@ -112,6 +112,7 @@ impl Server {
             client: node.role().counters(),
             verifier,
             driver: node.driver_counters(),
+            shed: node.shed(),
             tcp: node.connections(),
         };
         counters.write(config.counters.as_deref())

@@ -62,6 +62,8 @@ pub(crate) struct AllCounters<'a> {
     pub(crate) client: Vec<(&'static str, u64)>,
     pub(crate) verifier: &'static str,
     pub(crate) driver: DriverCounters,
+    /// Datagrams thrown away unread, for want of time.
+    pub(crate) shed: u64,
     pub(crate) tcp: Option<&'a Connections>,
 }
 
@@ -73,6 +75,7 @@ impl AllCounters<'_> {
             self.client.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
         all.insert("verifier".to_owned(), self.verifier.into());
         all.insert("driver".to_owned(), driver_json(self.driver));
+        all.insert("datagrams_shed".to_owned(), self.shed.into());
         if let Some(connections) = self.tcp {
             all.insert("tcp".to_owned(), tcp_json(connections));
         }

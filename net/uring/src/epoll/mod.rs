@@ -4,7 +4,7 @@ mod batch;
 
 use crate::slices::{Came, Slices};
 use crate::socket::{Socket, check};
-use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind, Outgoing};
+use crate::{Backlog, Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind, Outgoing};
 use batch::{Batch, Message};
 use std::io;
 use std::net::SocketAddr;
@@ -86,6 +86,10 @@ impl DatagramDriver for EpollDriver {
 
     fn socket_receive_bytes(&self) -> usize {
         self.socket.receive_bytes()
+    }
+
+    fn backlog(&self) -> Option<Backlog> {
+        self.socket.backlog()
     }
 
     fn receive_batch(

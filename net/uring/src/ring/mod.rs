@@ -10,7 +10,9 @@ pub use queue::RingFeatures;
 
 use crate::slices::{Came, Slices};
 use crate::socket::Socket;
-use crate::{Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind, Outgoing, RingUnavailable};
+use crate::{
+    Backlog, Datagram, DatagramDriver, DriverConfig, DriverCounters, DriverKind, Outgoing, RingUnavailable,
+};
 use crate::{control, sockaddr};
 use io_uring::types::RecvMsgOut;
 use queue::{Completion, ReceiveQueue};
@@ -141,6 +143,10 @@ impl DatagramDriver for ServingRing {
 
     fn socket_receive_bytes(&self) -> usize {
         self.socket.receive_bytes()
+    }
+
+    fn backlog(&self) -> Option<Backlog> {
+        self.socket.backlog()
     }
 
     fn receive_batch(

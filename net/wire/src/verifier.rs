@@ -5,10 +5,11 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::accepted::RecordMask;
+use crate::streams::StreamWindows;
 use crate::{
-    Accepted, Counters, FrameView, Limits, MessageKind, MessageView, NodeId, NonceWindow, Pending, Records,
-    Registry, Rejected, SignatureShapeError, SignatureVerdict, StreamId, TimestampWindow,
-    check_signature_shape, may_send,
+    Accepted, Counters, FrameView, Limits, MessageKind, MessageView, NodeId, Pending, Records, Registry,
+    Rejected, SignatureShapeError, SignatureVerdict, StreamId, TimestampWindow, check_signature_shape,
+    may_send,
 };
 
 /// Why a stream cannot be tracked.
@@ -46,29 +47,6 @@ impl SenderState {
             MessageKind::Distribution => Some(&mut self.distribution),
             MessageKind::Stream => None,
         }
-    }
-}
-
-/// One sender's streams in the order of their numbers.
-#[derive(Debug, Clone, Default)]
-struct StreamWindows {
-    windows: Vec<(StreamId, NonceWindow)>,
-}
-
-impl StreamWindows {
-    fn search(&self, stream: StreamId) -> Result<usize, usize> {
-        self.windows.binary_search_by_key(&stream, |(id, _)| *id)
-    }
-
-    /// Looks first where the record before was found, and next to it: frames go through streams in order.
-    fn find(&mut self, stream: StreamId, hint: &mut usize) -> Option<&mut NonceWindow> {
-        let near = [*hint, *hint + 1];
-        let at = near.into_iter().find(|&at| self.windows.get(at).is_some_and(|(id, _)| *id == stream));
-        *hint = match at {
-            Some(at) => at,
-            None => self.search(stream).ok()?,
-        };
-        self.windows.get_mut(*hint).map(|(_, window)| window)
     }
 }
 
@@ -110,7 +88,7 @@ impl Verifier {
         if self.tracked >= self.limits.tracked_pairs_max {
             return Err(TrackError::Full { tracked: self.tracked });
         }
-        streams.windows.insert(place, (stream, NonceWindow::new()));
+        streams.insert(place, stream);
         self.tracked += 1;
         Ok(())
     }
@@ -123,7 +101,7 @@ impl Verifier {
         let index = self.registry.index_of(sender);
         let Some(state) = index.and_then(|index| self.senders.get_mut(index)) else { return false };
         let Ok(place) = state.streams.search(stream) else { return false };
-        state.streams.windows.remove(place);
+        state.streams.remove(place);
         self.tracked -= 1;
         true
     }
@@ -240,13 +218,7 @@ impl Verifier {
         let mut fresh = RecordMask::none();
         match frame.message() {
             MessageView::Stream(records) => {
-                let outcome = RecordCounts::of(&mut state.streams, records, |at, window, nonce| {
-                    let accepted = window.accept(nonce);
-                    if accepted {
-                        fresh.set(at);
-                    }
-                    accepted
-                });
+                let outcome = RecordCounts::of(&mut state.streams, records, &mut fresh);
                 outcome.verdict()?;
                 self.counters.records_accepted += outcome.fresh;
                 self.counters.records_replayed += outcome.replayed;
@@ -272,22 +244,18 @@ struct RecordCounts {
 }
 
 impl RecordCounts {
-    fn of(
-        streams: &mut StreamWindows,
-        records: &Records<'_>,
-        mut is_fresh: impl FnMut(usize, &mut NonceWindow, u64) -> bool,
-    ) -> Self {
+    /// Takes the nonces as seen and marks the records that were fresh.
+    fn of(streams: &mut StreamWindows, records: &Records<'_>, fresh: &mut RecordMask) -> Self {
         let mut counts = Self::default();
-        let mut hint = 0;
+        let mut next = 0;
         for (at, record) in records.iter().enumerate() {
-            let Some(window) = streams.find(record.stream, &mut hint) else {
-                counts.unknown += 1;
-                continue;
-            };
-            if is_fresh(at, window, record.nonce) {
-                counts.fresh += 1;
-            } else {
-                counts.replayed += 1;
+            match streams.find(record.stream, &mut next) {
+                None => counts.unknown += 1,
+                Some(place) if streams.accept(place, record.nonce) => {
+                    fresh.set(at);
+                    counts.fresh += 1;
+                }
+                Some(_) => counts.replayed += 1,
             }
         }
         counts
@@ -303,6 +271,21 @@ impl RecordCounts {
     }
 }
 
+/// What [`RecordCounts::verdict`] would say if the records were taken in now. One that is fresh decides it, which mostly is
+/// the first.
+fn check_records(streams: &StreamWindows, records: &Records<'_>) -> Result<(), Rejected> {
+    let mut next = 0;
+    let mut rejected = Rejected::UnknownStream;
+    for record in records.iter() {
+        match streams.find(record.stream, &mut next) {
+            None => {}
+            Some(place) if streams.is_fresh(place, record.nonce) => return Ok(()),
+            Some(_) => rejected = Rejected::Replayed,
+        }
+    }
+    Err(rejected)
+}
+
 fn check_time(limits: &Limits, now_ns: i64, timestamp_ns: i64) -> Result<(), Rejected> {
     let oldest = now_ns.saturating_sub_unsigned(limits.past_ns).max(limits.not_before_ns);
     if timestamp_ns < oldest {
@@ -316,9 +299,7 @@ fn check_time(limits: &Limits, now_ns: i64, timestamp_ns: i64) -> Result<(), Rej
 
 fn check_fresh(state: &mut SenderState, frame: &FrameView<'_>) -> Result<(), Rejected> {
     match frame.message() {
-        MessageView::Stream(records) => {
-            RecordCounts::of(&mut state.streams, records, |_, window, nonce| window.is_fresh(nonce)).verdict()
-        }
+        MessageView::Stream(records) => check_records(&state.streams, records),
         message => match state.timestamps(message) {
             Some(window) if window.is_fresh(frame.header().timestamp_ns) => Ok(()),
             _ => Err(Rejected::Replayed),

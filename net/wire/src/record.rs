@@ -125,3 +125,36 @@ impl<'a> Records<'a> {
         self.rows.iter().map(Record::read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_is_not_finite_is_found_wherever_it_stands() {
+        let record =
+            |value| Record { stream: StreamId(1), age_us: 2, nonce: 3, round: -4, value, readings: 5 };
+        for count in 1_usize..20 {
+            for at in 0..count {
+                for (value, is_good) in [
+                    (f64::INFINITY, false),
+                    (f64::NEG_INFINITY, false),
+                    (f64::NAN, false),
+                    (f64::from_bits(0x7ff0_0000_0000_0001), false),
+                    (f64::MAX, true),
+                    (f64::MIN, true),
+                    (-0.0, true),
+                    (f64::from_bits(1), true),
+                ] {
+                    let mut body = Vec::new();
+                    for place in 0..count {
+                        record(if place == at { value } else { 1.5 }).push(&mut body);
+                    }
+                    let parsed = Records::parse(u16::try_from(count).unwrap(), &body);
+                    let expected = MalformedReason::NotFinite { field: "a record's value" };
+                    assert_eq!(parsed.err(), (!is_good).then_some(expected), "{value} at {at} of {count}");
+                }
+            }
+        }
+    }
+}

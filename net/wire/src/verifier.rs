@@ -5,11 +5,12 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::accepted::RecordMask;
+use crate::header::claimed_sender;
 use crate::streams::StreamWindows;
 use crate::{
-    Accepted, Counters, FrameView, Limits, MessageKind, MessageView, NodeId, Pending, Records, Registry,
-    Rejected, SignatureShapeError, SignatureVerdict, StreamId, TimestampWindow, check_signature_shape,
-    may_send,
+    Accepted, Counters, FrameView, Limits, MessageKind, MessageView, NodeId, Pending, RECORD_BYTES, Records,
+    Registry, Rejected, SignatureShapeError, SignatureVerdict, StreamId, TimestampWindow,
+    check_signature_shape, may_send,
 };
 
 /// Why a stream cannot be tracked.
@@ -124,6 +125,17 @@ impl Verifier {
         &self.counters
     }
 
+    /// Reads what the checks of frames of these senders will read. Changes nothing; for many frames that came together it
+    /// saves time, for memory that is far away is fetched for all of them at once and not for one after the other.
+    pub fn read_ahead<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) {
+        for frame in frames {
+            let sender = claimed_sender(frame).and_then(|sender| self.registry.index_of(sender));
+            if let Some(state) = sender.and_then(|index| self.senders.get(index)) {
+                state.streams.read_ahead(frame.len() / RECORD_BYTES);
+            }
+        }
+    }
+
     /// All checks on one frame, and the memory of it if it passes.
     ///
     /// # Errors
@@ -185,10 +197,10 @@ impl Verifier {
         let sender = frame.header().sender;
         let unknown = Rejected::UnknownSender(sender);
         let node_index = self.registry.index_of(sender).ok_or(unknown)?;
-        let node = self.registry.nodes().get(node_index).ok_or(unknown)?;
+        let role = self.registry.role_at(node_index).ok_or(unknown)?;
         let kind = frame.message().kind();
-        if !may_send(node.role, kind) {
-            return Err(Rejected::WrongRole { role: node.role, kind });
+        if !may_send(role, kind) {
+            return Err(Rejected::WrongRole { role, kind });
         }
         check_time(&self.limits, now_ns, frame.header().timestamp_ns)?;
         let state = self.senders.get_mut(node_index).ok_or(unknown)?;

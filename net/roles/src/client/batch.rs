@@ -14,12 +14,14 @@ impl Client {
     /// them, then their signatures, then each is committed in the order of arrival, against the memory of those before it.
     pub(super) fn handle_slice(&mut self, now_ns: i64, slice: &[Received<'_>], effects: &mut Effects) {
         let mut waiting: [Option<Pending<'_>>; SLICE] = [None; SLICE];
+        self.verifier.read_ahead(slice.iter().map(|datagram| datagram.bytes));
         // What is rejected here would be, for the same cause, after the frames before it too: they make replays of fresh
         // frames, and nothing else.
         let checked = slice.iter().filter_map(|datagram| self.verifier.precheck(now_ns, datagram.bytes).ok());
         for (place, pending) in waiting.iter_mut().zip(checked) {
             *place = Some(pending);
         }
+        waiting.iter().map_while(Option::as_ref).for_each(|pending| self.read_ahead(pending));
         // Taken out and put back, for `accept` needs the client as a whole.
         let mut verdicts = std::mem::take(&mut self.verdicts);
         self.signatures.verify_pending(waiting.iter().map_while(Option::as_ref), &mut verdicts);

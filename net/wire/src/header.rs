@@ -101,6 +101,12 @@ impl<'a> RawFrame<'a> {
     }
 }
 
+/// The sender by the header's field, of bytes that need not be a frame.
+pub(crate) fn claimed_sender(bytes: &[u8]) -> Option<NodeId> {
+    let field = bytes.get(16..)?.first_chunk()?;
+    Some(NodeId(u32::from_le_bytes(*field)))
+}
+
 fn check_magic(found: [u8; 8]) -> Result<(), MalformedReason> {
     let [letters @ .., version] = found;
     let [expected_letters @ .., expected_version] = MAGIC;

@@ -62,6 +62,7 @@ mod sample;
 mod self_test;
 mod signature;
 mod stream_frame;
+mod streams;
 mod timestamp_window;
 mod tree;
 mod verifier;

@@ -4,6 +4,10 @@ use crate::NONCE_WINDOW;
 
 const WORDS: usize = (NONCE_WINDOW / 64) as usize;
 
+/// The bits of a window's nonces but those of the newest's word: the bit of nonce `n` is bit `n mod 64` of word
+/// `n / 64 mod 16`. The newest's own word is zero here; see [`NonceHead`].
+pub(crate) type NonceTail = [u64; WORDS];
+
 /// A sliding window over a stream's nonces: the newest and, for the 1,024 up to it, whether each was seen.
 ///
 /// UDP reorders, so a nonce below the newest is no replay in itself. A nonce that fell out of the
@@ -17,9 +21,8 @@ const WORDS: usize = (NONCE_WINDOW / 64) as usize;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NonceWindow {
-    newest: Option<u64>,
-    /// The bit of nonce `n` is bit `n mod 64` of word `n / 64 mod 16`.
-    seen: [u64; WORDS],
+    head: NonceHead,
+    tail: NonceTail,
 }
 
 impl NonceWindow {
@@ -32,66 +35,127 @@ impl NonceWindow {
     /// The newest nonce seen.
     #[must_use]
     pub fn newest(&self) -> Option<u64> {
-        self.newest
+        self.head.newest()
     }
 
     /// Whether the nonce has not been seen and is not too old to tell.
     #[must_use]
     pub fn is_fresh(&self, nonce: u64) -> bool {
-        match self.newest {
-            None => true,
-            Some(newest) if nonce > newest => true,
-            Some(newest) => newest - nonce < NONCE_WINDOW && !self.is_seen(nonce),
-        }
+        self.head.is_newer(nonce) || self.head.is_fresh(nonce, &self.tail)
     }
 
     /// Takes the nonce as seen; says whether it was fresh.
     pub fn accept(&mut self, nonce: u64) -> bool {
-        if !self.is_fresh(nonce) {
-            return false;
-        }
-        match self.newest {
-            Some(newest) if nonce > newest => self.slide(newest, nonce),
-            Some(_) => {}
-            None => self.newest = Some(nonce),
-        }
-        let (word, bit) = place(nonce);
-        if let Some(word) = self.seen.get_mut(word) {
-            *word |= bit;
-        }
-        true
-    }
-
-    fn is_seen(&self, nonce: u64) -> bool {
-        let (word, bit) = place(nonce);
-        self.seen.get(word).is_some_and(|word| word & bit != 0)
-    }
-
-    /// Moves the window's end, forgetting what the places of the new nonces held.
-    fn slide(&mut self, newest: u64, nonce: u64) {
-        self.newest = Some(nonce);
-        let mut left = nonce - newest;
-        if left >= NONCE_WINDOW {
-            self.seen = [0; WORDS];
-            return;
-        }
-        let mut at = newest;
-        while left > 0 {
-            let first = at.wrapping_add(1);
-            let run = (64 - first % 64).min(left);
-            let ones = u64::MAX >> (64 - run);
-            if let Some(word) = self.seen.get_mut(place(first).0) {
-                *word &= !(ones << (first % 64));
-            }
-            at = at.wrapping_add(run);
-            left -= run;
-        }
+        self.head.advance(nonce) || self.head.accept(nonce, &mut self.tail)
     }
 }
 
-fn place(nonce: u64) -> (usize, u64) {
-    let word = nonce / 64 % (NONCE_WINDOW / 64);
-    (usize::try_from(word).unwrap_or(0), 1 << (nonce % 64))
+/// The part of a window that nearly every nonce is judged by: the newest nonce, and the word of bits that it lies in.
+///
+/// Nonces mostly come in order, so the 128 bytes of the other bits are touched once in 64 nonces. Where windows are many,
+/// heads lie together apart from the tails, and a frame goes through few cache lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct NonceHead {
+    newest: u64,
+    /// The newest's bit is among them: no bit is set where nothing has been seen, and nowhere else.
+    word: u64,
+}
+
+impl NonceHead {
+    pub(crate) fn newest(&self) -> Option<u64> {
+        (self.word != 0).then_some(self.newest)
+    }
+
+    /// Whether the nonce is newer than all that were seen, and so is fresh.
+    pub(crate) fn is_newer(&self, nonce: u64) -> bool {
+        nonce > self.newest || self.word == 0
+    }
+
+    /// Whether the nonce has not been seen and is not too old to tell.
+    pub(crate) fn is_fresh(&self, nonce: u64, tail: &NonceTail) -> bool {
+        if self.is_newer(nonce) {
+            return true;
+        }
+        let word = if place(nonce) == place(self.newest) { self.word } else { word_of(tail, nonce) };
+        self.newest - nonce < NONCE_WINDOW && word & bit(nonce) == 0
+    }
+
+    /// Takes the nonce as seen if it is newer than all and of the newest's word, which needs no tail; says whether it was.
+    #[inline]
+    pub(crate) fn advance(&mut self, nonce: u64) -> bool {
+        let advances = nonce > self.newest && nonce / 64 == self.newest / 64 && self.word != 0;
+        if advances {
+            self.word = self.word & !bits_between(self.newest, nonce) | bit(nonce);
+            self.newest = nonce;
+        }
+        advances
+    }
+
+    /// Takes the nonce as seen; says whether it was fresh.
+    pub(crate) fn accept(&mut self, nonce: u64, tail: &mut NonceTail) -> bool {
+        if !self.is_fresh(nonce, tail) {
+            return false;
+        }
+        if self.word == 0 {
+            *self = Self { newest: nonce, word: bit(nonce) };
+        } else if nonce > self.newest {
+            put(tail, self.newest, self.word);
+            slide(tail, self.newest, nonce);
+            *self = Self { newest: nonce, word: take(tail, nonce) | bit(nonce) };
+        } else if place(nonce) == place(self.newest) {
+            self.word |= bit(nonce);
+        } else {
+            put(tail, nonce, word_of(tail, nonce) | bit(nonce));
+        }
+        true
+    }
+}
+
+/// Forgets what the places of the nonces after `newest`, up to `nonce`, held.
+fn slide(tail: &mut NonceTail, newest: u64, nonce: u64) {
+    let mut left = nonce - newest;
+    if left >= NONCE_WINDOW {
+        *tail = [0; WORDS];
+        return;
+    }
+    let mut at = newest;
+    while left > 0 {
+        let first = at.wrapping_add(1);
+        let run = (64 - first % 64).min(left);
+        let ones = u64::MAX >> (64 - run);
+        put(tail, first, word_of(tail, first) & !(ones << (first % 64)));
+        at = at.wrapping_add(run);
+        left -= run;
+    }
+}
+
+/// The bits after `newest` up to `nonce`, which is newer and of the same word.
+fn bits_between(newest: u64, nonce: u64) -> u64 {
+    // Those up to each, less those below the other.
+    (bit(nonce) | (bit(nonce) - 1)) & !(bit(newest) | (bit(newest) - 1))
+}
+
+fn place(nonce: u64) -> usize {
+    usize::try_from(nonce / 64 % (NONCE_WINDOW / 64)).unwrap_or(0)
+}
+
+fn bit(nonce: u64) -> u64 {
+    1 << (nonce % 64)
+}
+
+fn word_of(tail: &NonceTail, nonce: u64) -> u64 {
+    tail.get(place(nonce)).copied().unwrap_or(0)
+}
+
+fn put(tail: &mut NonceTail, nonce: u64, bits: u64) {
+    if let Some(word) = tail.get_mut(place(nonce)) {
+        *word = bits;
+    }
+}
+
+/// The word of `nonce`, of which nothing stays.
+fn take(tail: &mut NonceTail, nonce: u64) -> u64 {
+    tail.get_mut(place(nonce)).map_or(0, std::mem::take)
 }
 
 #[cfg(test)]

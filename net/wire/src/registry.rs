@@ -38,6 +38,8 @@ pub struct NodeEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Registry {
     nodes: Vec<NodeEntry>,
+    /// As many, in the same order: what is looked up for every frame, without the rest that would fill the cache.
+    senders: Vec<(NodeId, Role)>,
     by_name: BTreeMap<String, usize>,
 }
 
@@ -107,7 +109,8 @@ impl Registry {
         let mut nodes: Vec<NodeEntry> = nodes.into_iter().map(|(node, _)| node).collect();
         nodes.sort_by_key(|node| node.id);
         let by_name = nodes.iter().enumerate().map(|(index, node)| (node.name.clone(), index)).collect();
-        Ok(Self { nodes, by_name })
+        let senders = nodes.iter().map(|node| (node.id, node.role)).collect();
+        Ok(Self { nodes, senders, by_name })
     }
 
     /// The nodes in the order of their numbers.
@@ -130,7 +133,12 @@ impl Registry {
 
     /// The node's place in [`Registry::nodes`].
     pub(crate) fn index_of(&self, id: NodeId) -> Option<usize> {
-        self.nodes.binary_search_by_key(&id, |node| node.id).ok()
+        self.senders.binary_search_by_key(&id, |(id, _)| *id).ok()
+    }
+
+    /// The role of the node at this place.
+    pub(crate) fn role_at(&self, index: usize) -> Option<Role> {
+        self.senders.get(index).map(|(_, role)| *role)
     }
 
     /// The registry's text, which [`Registry::parse`] reads back.

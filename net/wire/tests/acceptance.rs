@@ -284,12 +284,14 @@ proptest! {
                 prop_assert!(verifier.check(NOW_NS, &forge(frame)).is_err());
                 continue;
             }
+            let is_known = records.iter().any(|r| r.stream.0 < 4);
+            let why_none = if is_known { Rejected::Replayed } else { Rejected::UnknownStream };
             let fresh: Vec<Record> =
                 records.into_iter().filter(|r| r.stream.0 < 4 && seen.insert((r.stream, r.nonce))).collect();
+            verifier.read_ahead([frame.as_slice(), &frame[..20], &[]]);
             match verifier.check(NOW_NS, &frame) {
-                Ok(accepted) => prop_assert!(accepted.records().eq(fresh)),
-                Err(Rejected::Replayed | Rejected::UnknownStream) => prop_assert!(fresh.is_empty()),
-                Err(error) => prop_assert!(false, "{}", error),
+                Ok(accepted) => prop_assert!(!fresh.is_empty() && accepted.records().eq(fresh)),
+                Err(error) => prop_assert!(fresh.is_empty() && error == why_none, "{}", error),
             }
         }
         prop_assert_eq!(verifier.counters().records_accepted, seen.len() as u64);

@@ -19,6 +19,7 @@ impl Client {
         effects: &mut Effects,
     ) -> AcceptedSet {
         let mut waiting: [Option<(usize, Pending<'_>)>; SLICE] = [const { None }; SLICE];
+        self.verifier.read_ahead(slice.iter().map(|datagram| datagram.bytes));
         // What is rejected here would be, for the same cause, after the frames before it too: they make replays of fresh
         // frames, and nothing else.
         let checked = slice.iter().enumerate().filter_map(|(place, datagram)| {
@@ -28,6 +29,7 @@ impl Client {
             *waiting = Some(checked);
         }
         let pending = || waiting.iter().map_while(Option::as_ref);
+        pending().for_each(|(_, pending)| self.read_ahead(pending));
         // Taken out and put back, for `accept` needs the client as a whole.
         let mut verdicts = std::mem::take(&mut self.verdicts);
         self.signatures.verify_pending(pending().map(|(_, pending)| pending), &mut verdicts);

@@ -2,6 +2,7 @@
 
 mod batch;
 mod config;
+mod reports;
 mod rounds;
 
 use std::net::SocketAddr;
@@ -10,8 +11,8 @@ use std::sync::Arc;
 
 use centauri_engine::{Fleet, Session};
 use centauri_wire::{
-    Accepted, BatchVerifier, Counters, DistributionView, Header, Limits, MessageView, NodeId, Record,
-    Registry, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
+    Accepted, BatchVerifier, Counters, DistributionView, Header, Limits, MessageView, NodeId, Pending,
+    Record, Registry, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
 };
 
 pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
@@ -270,6 +271,12 @@ impl Client {
     #[must_use]
     pub fn frame_counters(&self) -> &Counters {
         self.verifier.counters()
+    }
+
+    /// Reads where the sender's records begin to go, as [`Verifier::read_ahead`] does: for all frames of a batch at once.
+    fn read_ahead(&self, pending: &Pending<'_>) {
+        let route = self.senders.get(pending.node_index()).and_then(|sender| sender.routes.first());
+        std::hint::black_box(route.and_then(|route| self.rounds.engine_id(route.index)));
     }
 
     fn accept(&mut self, now_ns: i64, accepted: &Accepted<'_>, effects: &mut Effects) {

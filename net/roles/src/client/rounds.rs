@@ -2,10 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 use centauri_engine::{Report, StreamId};
 
 use super::RoundTiming;
+use super::reports::{Place, Reports};
 use crate::timing::{is_open, slot_of};
 
 /// A stream's place in the client's list.
@@ -28,11 +30,56 @@ struct Stream {
     engine: StreamId,
     /// The round to be closed next: all before it are closed.
     next: i64,
-    /// Where its reports begin: a ring of `slots` rounds of `replicas` reports.
-    base: usize,
-    timing: u32,
-    slots: u16,
+    /// Where its reports are: a ring of rounds, as many as its pace has slots, of `replicas` rows.
+    place: Place,
+    /// Its pace's place.
+    pace: u32,
     replicas: u8,
+}
+
+impl Stream {
+    fn row(&self, slot: usize, position: u8) -> usize {
+        slot * usize::from(self.replicas) + usize::from(position)
+    }
+}
+
+/// When rounds are due and how many are open at a time; most streams have it in common with others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Pace {
+    timing: RoundTiming,
+    slots: u16,
+}
+
+/// What the clock says of a round, whichever stream of the pace it is of.
+#[derive(Debug, Clone, Copy)]
+struct Judged {
+    now_ns: i64,
+    round: i64,
+    pace: u32,
+    is_late: bool,
+    is_early: bool,
+    slots: u16,
+    slot: usize,
+}
+
+impl Judged {
+    fn new(now_ns: i64, (at, pace): (u32, &Pace), round: i64, ahead: u32) -> Self {
+        let Pace { timing, slots } = *pace;
+        let newest = timing.windows.index_of(now_ns).unwrap_or(i64::MAX).saturating_add(i64::from(ahead));
+        Self {
+            now_ns,
+            round,
+            pace: at,
+            is_late: timing.deadline_ns(round).is_some_and(|deadline| now_ns > deadline),
+            is_early: round > newest,
+            slots,
+            slot: slot_of(round, usize::from(slots)),
+        }
+    }
+
+    fn is_of(&self, now_ns: i64, pace: u32, round: i64) -> bool {
+        self.now_ns == now_ns && self.round == round && self.pace == pace
+    }
 }
 
 /// A round to be closed.
@@ -44,15 +91,21 @@ pub(super) struct Due {
     pub(super) deadline_ns: i64,
 }
 
-/// The open rounds of all streams. 48 bytes a stream, and 16 for each open round and replica.
+/// The open rounds of all streams. 32 bytes a stream, and 16 for each open round and replica (64 where the streams before
+/// and after have another timing or number of replicas).
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
     streams: Vec<Stream>,
-    timings: Vec<RoundTiming>,
-    reports: Vec<Report>,
+    paces: Vec<Pace>,
+    reports: Reports,
+    /// The reports of one round side by side; kept, so that a round finds its memory.
+    round: Vec<Report>,
     /// The next round of each stream by deadline, then by the stream's place.
     due: BinaryHeap<Reverse<(i64, StreamIndex)>>,
     ahead: u32,
+    /// The round judged last. The records of a frame, and of the frames that come with it, mostly are of one round, and
+    /// judging takes divisions.
+    judged: Option<Judged>,
     /// No round that opens later than this is begun.
     last_opening_ns: Option<i64>,
 }
@@ -69,26 +122,28 @@ impl Rounds {
         (slots, replicas): (u16, u8),
         first: i64,
     ) {
-        let known = self.timings.iter().position(|known| *known == timing);
-        let timing_at = known.unwrap_or_else(|| {
-            self.timings.push(timing);
-            self.timings.len() - 1
+        let pace = Pace { timing, slots };
+        let known = self.paces.iter().position(|known| *known == pace);
+        let pace_at = known.unwrap_or_else(|| {
+            self.paces.push(pace);
+            self.paces.len() - 1
         });
-        let base = self.reports.len();
-        self.reports.resize(base + usize::from(slots) * usize::from(replicas), Report::Missing);
-        let timing = u32::try_from(timing_at).unwrap_or(u32::MAX);
-        self.streams.push(Stream { engine, next: first, base, timing, slots, replicas });
+        let pace = u32::try_from(pace_at).unwrap_or(u32::MAX);
+        let before = self.streams.last().filter(|before| before.pace == pace && before.replicas == replicas);
+        let beside = before.map(|before| before.place);
+        let place = self.reports.add(usize::from(slots) * usize::from(replicas), beside);
+        self.streams.push(Stream { engine, next: first, place, pace, replicas });
         self.schedule(u32::try_from(self.streams.len() - 1).unwrap_or(u32::MAX));
     }
 
-    fn timing(&self, stream: &Stream) -> Option<&RoundTiming> {
-        self.timings.get(stream.timing as usize)
+    fn pace(&self, stream: &Stream) -> Option<&Pace> {
+        self.paces.get(stream.pace as usize)
     }
 
     /// Queues the stream's next round, unless it will never be due or is not to be begun any more.
     fn schedule(&mut self, index: StreamIndex) {
         let Some(stream) = self.streams.get(index as usize) else { return };
-        let Some(timing) = self.timing(stream) else { return };
+        let Some(Pace { timing, .. }) = self.pace(stream) else { return };
         let Some(deadline) = timing.deadline_ns(stream.next) else { return };
         let opens = timing.windows.opens_ns(stream.next);
         if opens.zip(self.last_opening_ns).is_none_or(|(opens, last)| opens <= last) {
@@ -119,9 +174,12 @@ impl Rounds {
     }
 
     /// The reports of the stream's next round.
-    pub(super) fn reports(&self, index: StreamIndex) -> &[Report] {
-        let row = self.streams.get(index as usize).map(|stream| row(stream, stream.next));
-        row.and_then(|row| self.reports.get(row)).unwrap_or_default()
+    pub(super) fn reports(&mut self, index: StreamIndex) -> &[Report] {
+        self.round.clear();
+        if let Some((stream, rows)) = self.next_rows(index) {
+            self.round.extend(rows.filter_map(|row| self.reports.get(stream.place, row)));
+        }
+        &self.round
     }
 
     /// Closes the stream's next round and queues the one after it. Where more than `catch_up_max` rounds
@@ -134,7 +192,7 @@ impl Rounds {
     ) -> Option<(i64, u64)> {
         self.clear_next(index);
         let stream = self.streams.get(index as usize)?;
-        let timing = self.timing(stream)?;
+        let Pace { timing, slots } = *self.pace(stream)?;
         let opened = now_ns.checked_sub(timing.close_after_ns);
         let latest = opened.and_then(|opened| timing.windows.index_of(opened));
         let first = stream.next;
@@ -142,7 +200,7 @@ impl Rounds {
         let skip = u64::try_from(behind - i128::from(catch_up_max)).unwrap_or(0);
         if skip > 0 {
             // What the ring holds of skipped rounds must not turn up in later ones.
-            for _ in 0..skip.min(u64::from(stream.slots)) {
+            for _ in 0..skip.min(u64::from(slots)) {
                 self.clear_next(index);
             }
             if let Some(stream) = self.streams.get_mut(index as usize) {
@@ -153,11 +211,22 @@ impl Rounds {
         (skip > 0).then_some((first, skip))
     }
 
+    /// Where the reports of the stream's next round are.
+    fn next_rows(&self, index: StreamIndex) -> Option<(Stream, Range<usize>)> {
+        let stream = self.streams.get(index as usize)?;
+        let slot = slot_of(stream.next, usize::from(self.pace(stream)?.slots));
+        Some((*stream, stream.row(slot, 0)..stream.row(slot, stream.replicas)))
+    }
+
     fn clear_next(&mut self, index: StreamIndex) {
-        let Some(stream) = self.streams.get_mut(index as usize) else { return };
-        if let Some(reports) = self.reports.get_mut(row(stream, stream.next)) {
-            reports.fill(Report::Missing);
+        if let Some((stream, rows)) = self.next_rows(index) {
+            for row in rows {
+                if let Some(report) = self.reports.get_mut(stream.place, row) {
+                    *report = Report::Missing;
+                }
+            }
         }
+        let Some(stream) = self.streams.get_mut(index as usize) else { return };
         stream.next = stream.next.saturating_add(1);
     }
 
@@ -165,18 +234,22 @@ impl Rounds {
     pub(super) fn take(&mut self, now_ns: i64, at: (StreamIndex, u8), round: i64, value: f64) -> Taken {
         let (index, position) = at;
         let Some(stream) = self.streams.get(index as usize) else { return Taken::Late };
-        let Some(timing) = self.timing(stream) else { return Taken::Late };
-        let deadline = timing.deadline_ns(round);
-        if round < stream.next || deadline.is_some_and(|deadline| now_ns > deadline) {
+        let judged = match self.judged {
+            Some(judged) if judged.is_of(now_ns, stream.pace, round) => judged,
+            _ => {
+                let Some(pace) = self.pace(stream) else { return Taken::Late };
+                let judged = Judged::new(now_ns, (stream.pace, pace), round, self.ahead);
+                *self.judged.insert(judged)
+            }
+        };
+        if round < stream.next || judged.is_late {
             return Taken::Late;
         }
-        let newest =
-            timing.windows.index_of(now_ns).unwrap_or(i64::MAX).saturating_add(i64::from(self.ahead));
-        if round > newest || !is_open(round, stream.next, usize::from(stream.slots)) {
+        if judged.is_early || !is_open(round, stream.next, usize::from(judged.slots)) {
             return Taken::Early;
         }
-        let place = row(stream, round).start + usize::from(position);
-        let Some(report) = self.reports.get_mut(place) else { return Taken::Early };
+        let row = stream.row(judged.slot, position);
+        let Some(report) = self.reports.get_mut(stream.place, row) else { return Taken::Early };
         let before = *report;
         report.absorb(value);
         match (before, *report) {
@@ -197,16 +270,12 @@ impl Rounds {
     }
 }
 
-fn row(stream: &Stream, round: i64) -> std::ops::Range<usize> {
-    let replicas = usize::from(stream.replicas);
-    let start = stream.base + slot_of(round, usize::from(stream.slots)) * replicas;
-    start..start + replicas
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::Windows;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     /// Two streams of two replicas: rounds of 100 ns, decided 150 ns after they open.
     fn rounds() -> Rounds {
@@ -298,6 +367,61 @@ mod tests {
                 }
             }
             rounds.drain(now);
+        }
+    }
+
+    /// The rule by its definition, for times that 64 bits hold: `now` against the round's deadline and the newest round.
+    fn judge(timing: (i128, i128, i128), next: i64, slots: i128, now: i64, round: i64) -> Option<Taken> {
+        let (epoch, period, close) = timing;
+        let (now, ahead) = (i128::from(now), i128::from(round) - i128::from(next));
+        let opens = epoch + i128::from(round) * period;
+        if ahead < 0 || now > opens + close {
+            return Some(Taken::Late);
+        }
+        // One round ahead: the round before it has opened.
+        (now < opens - period || ahead >= slots).then_some(Taken::Early)
+    }
+
+    proptest! {
+        /// Streams of different paces in turns, at times that go on, stand still and go back.
+        #[test]
+        fn records_are_taken_as_each_would_be_alone(
+            takes in proptest::collection::vec(
+                (0_usize..4, 0_u8..2, -2_i64..7, 0_u8..2, prop_oneof![5 => Just(0_i64), 1 => -60_i64..90]), 1..200),
+        ) {
+            const PACES: [(i64, i64, i64, u16); 4] =
+                [(0, 100, 150, 3), (0, 100, 150, 3), (0, 100, 150, 2), (-7, 60, 45, 2)];
+            let mut rounds = Rounds::new(1);
+            for (engine, (epoch, period, close_after_ns, slots)) in (0..).map(StreamId).zip(PACES) {
+                let timing = RoundTiming { windows: Windows::new(epoch, period).unwrap(), close_after_ns };
+                rounds.add(engine, timing, (slots, 2), 0);
+            }
+            let mut reports: BTreeMap<(usize, u8, i64), Vec<f64>> = BTreeMap::new();
+            let (mut now, mut next) = (0, [0_i64; 4]);
+            for (at, position, round, value, step) in takes {
+                now += step;
+                // Some rounds are closed in time, others are left past due.
+                let index = u32::try_from(at).unwrap();
+                if step > 60 {
+                    prop_assert_eq!(rounds.finish(index, now, u32::MAX), None);
+                    next[at] += 1;
+                }
+                let value = f64::from(value);
+                let (epoch, period, close, slots) = PACES[at];
+                let timing = (i128::from(epoch), i128::from(period), i128::from(close));
+                let expected = judge(timing, next[at], i128::from(slots), now, round).unwrap_or_else(|| {
+                    let values = reports.entry((at, position, round)).or_default();
+                    let is_new = !values.contains(&value);
+                    values.push(value);
+                    match (values.len(), is_new) {
+                        (1, _) => Taken::Reported,
+                        (_, true) => Taken::Equivocated,
+                        (_, false) => Taken::Repeated,
+                    }
+                });
+                let taken = rounds.take(now, (index, position), round, value);
+                prop_assert_eq!(taken, expected, "stream {}, round {} at {}", at, round, now);
+            }
         }
     }
 }

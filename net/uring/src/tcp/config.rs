@@ -42,9 +42,9 @@ pub struct TcpConfig {
 }
 
 impl Default for TcpConfig {
-    /// 1,024 connections; 64 buffers of 64 KiB.
+    /// 1,024 connections; 32 buffers of 256 KiB, so that of several long frames that come together most lie whole in one.
     fn default() -> Self {
-        Self { choice: DriverChoice::Auto, connections_max: 1_024, buffers: 64, buffer_bytes: 64 << 10 }
+        Self { choice: DriverChoice::Auto, connections_max: 1_024, buffers: 32, buffer_bytes: 256 << 10 }
     }
 }
 

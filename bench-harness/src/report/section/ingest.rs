@@ -23,17 +23,22 @@ impl Section for Ingest {
     }
 
     fn blocks(&self, context: &Context<'_>) -> Result<Vec<Block>, PlotError> {
-        let records = &context.results.ingest;
-        if records.is_empty() {
-            return Ok(Vec::new());
-        }
-        let about = Line::text(
-            "Signed frames go over loopback from one core to the node of centauri serve on another. Rates are per second \
-             of the receiving thread’s processor time, user and system, medians of samples in turns. Nothing was lost, and every \
-             counter was what had been sent.",
-        );
-        Ok(vec![Block::Paragraph(about), Block::Table(table(records))])
+        Ok(blocks(context))
     }
+}
+
+/// What it is, and the table; nothing without results.
+pub(in crate::report) fn blocks(context: &Context<'_>) -> Vec<Block> {
+    let records = &context.results.ingest;
+    if records.is_empty() {
+        return Vec::new();
+    }
+    let about = Line::text(
+        "Signed frames go over loopback from one core to the node of centauri serve on another. Rates are per second \
+         of the receiving thread’s processor time, user and system, medians of samples in turns. Nothing was lost, and every \
+         counter was what had been sent.",
+    );
+    vec![Block::Paragraph(about), Block::Table(table(records))]
 }
 
 fn table(records: &[Record]) -> Table {

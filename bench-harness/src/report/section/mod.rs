@@ -18,6 +18,7 @@ mod summary;
 mod worst;
 
 pub(super) use error::picture as error_picture;
+pub(super) use ingest::blocks as ingest_blocks;
 pub(super) use speed::{picture as speed_picture, table as speed_table};
 pub(super) use summary::table as summary_table;
 

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use centauri_engine::{Fleet, Session};
 use centauri_wire::{
-    Accepted, BatchVerifier, Counters, DistributionView, Limits, MessageView, NodeId, Pending,
-    Record, Registry, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
+    Accepted, BatchVerifier, Counters, DistributionView, Limits, MessageView, NodeId, Pending, Record,
+    Registry, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
 };
 
 pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};

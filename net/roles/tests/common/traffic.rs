@@ -1,9 +1,7 @@
 //! Traffic as an honest and a hostile network brings it, for tests that compare ways of taking it in.
 
 use super::*;
-use centauri_engine::{
-    Distribution, Fleet, Link, ModelSet, OutputSpec, PriorSpec, StreamSpec, Support,
-};
+use centauri_engine::{Distribution, Fleet, Link, ModelSet, OutputSpec, PriorSpec, StreamSpec, Support};
 use centauri_wire::{
     Distribution as Published, DistributionBody, DistributionFamily, NodeId, Record, StreamId,
 };

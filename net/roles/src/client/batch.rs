@@ -9,6 +9,9 @@ use crate::{Effects, Received};
 /// 64 at most one group has empty places.
 pub(super) const SLICE: usize = 64;
 
+/// For so many records of them it is read ahead where they will go: what that is stays in the cache until they are taken in.
+const AHEAD_RECORDS_MAX: usize = 4_096;
+
 impl Client {
     /// Takes in at most [`SLICE`] datagrams with the outcome that each would have alone: what is cheap is checked of all of
     /// them, then their signatures, then each is committed in the order of arrival, against the memory of those before it.
@@ -21,7 +24,8 @@ impl Client {
         for (place, pending) in waiting.iter_mut().zip(checked) {
             *place = Some(pending);
         }
-        waiting.iter().map_while(Option::as_ref).for_each(|pending| self.read_ahead(pending));
+        let prechecked = waiting.iter().map_while(Option::as_ref);
+        prechecked.fold(AHEAD_RECORDS_MAX, |left, pending| self.read_ahead(pending, left));
         // Taken out and put back, for `accept` needs the client as a whole.
         let mut verdicts = std::mem::take(&mut self.verdicts);
         self.signatures.verify_pending(waiting.iter().map_while(Option::as_ref), &mut verdicts);

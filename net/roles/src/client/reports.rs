@@ -3,12 +3,12 @@
 use centauri_engine::Report;
 
 /// Streams whose reports share lines.
-const STREAMS: u8 = 4;
+pub(super) const STREAMS_A_LINE: usize = 4;
 
 /// What one replica has reported to one slot of neighbouring streams: a cache line.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
-struct Line([Report; STREAMS as usize]);
+struct Line([Report; STREAMS_A_LINE]);
 
 const _: () = assert!(size_of::<Line>() == 64);
 
@@ -40,7 +40,9 @@ impl Reports {
     /// as many rows) and has a place left.
     pub(super) fn add(&mut self, rows: usize, neighbour: Option<Place>) -> Place {
         match neighbour {
-            Some(Place { first, lane }) if lane + 1 < STREAMS => Place { first, lane: lane + 1 },
+            Some(Place { first, lane }) if usize::from(lane) + 1 < STREAMS_A_LINE => {
+                Place { first, lane: lane + 1 }
+            }
             _ => {
                 let first = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
                 self.lines.resize(self.lines.len() + rows, Line::default());

@@ -92,7 +92,7 @@ pub(super) struct Due {
     pub(super) deadline_ns: i64,
 }
 
-/// The open rounds of all streams. 32 bytes a stream, and 16 for each open round and replica (64 where the streams before
+/// The open rounds of all streams. 32 bytes a stream, and 8 for each open round and replica (64 where the streams before
 /// and after have another timing or number of replicas).
 #[derive(Debug, Default)]
 pub(super) struct Rounds {
@@ -222,9 +222,7 @@ impl Rounds {
     fn clear_next(&mut self, index: StreamIndex) {
         if let Some((stream, rows)) = self.next_rows(index) {
             for row in rows {
-                if let Some(report) = self.reports.get_mut(stream.place, row) {
-                    *report = Report::Missing;
-                }
+                self.reports.change(stream.place, row, |report| *report = Report::Missing);
             }
         }
         let Some(stream) = self.streams.get_mut(index as usize) else { return };
@@ -239,7 +237,7 @@ impl Rounds {
                 let slots = usize::from(self.pace(stream)?.slots);
                 self.reports.get(stream.place, stream.row(slot_of(round, slots), position))
             });
-            row.is_some_and(|report| *report == Report::Missing)
+            row.is_some_and(|report| report == Report::Missing)
         });
         // The sum is of no use; that it is asked for keeps the reading from being left out.
         std::hint::black_box(missing.count());
@@ -264,13 +262,11 @@ impl Rounds {
             return Taken::Early;
         }
         let row = stream.row(judged.slot, position);
-        let Some(report) = self.reports.get_mut(stream.place, row) else { return Taken::Early };
-        let before = *report;
-        report.absorb(value);
-        match (before, *report) {
-            (Report::Missing, _) => Taken::Reported,
-            (Report::Value(_), Report::Equivocated) => Taken::Equivocated,
-            _ => Taken::Repeated,
+        match self.reports.change(stream.place, row, |report| report.absorb(value)) {
+            None => Taken::Early,
+            Some((Report::Missing, _)) => Taken::Reported,
+            Some((Report::Value(_), Report::Equivocated)) => Taken::Equivocated,
+            Some(_) => Taken::Repeated,
         }
     }
 

@@ -106,19 +106,18 @@ impl Soak {
         let mut see = |effect: Effect<'_>| decided += u64::from(matches!(effect, Effect::Decided(_)));
         let (began, cpu_s) = (Instant::now(), thread_cpu_s());
         let warm = ((self.rounds as f64 * WARM) as usize).max(1);
-        let (mut resident_warm, mut heard, mut heard_at) = (0, Progress::default(), Instant::now());
+        let (mut resident_warm, mut heard, mut heard_at) = (0, Told::default(), Instant::now());
         for round in 0..self.rounds {
             let mut told = None;
             while told.as_ref() != Some(&heard) {
                 node.step(&mut see).context("receiving")?;
-                let now = Progress::of(&node);
+                let now = seen(&node);
                 road.took(now.frames);
                 if now != heard {
                     (heard, heard_at) = (now, Instant::now());
                 }
                 if told.is_none() {
-                    told =
-                        hear.try_recv().ok().map(|told| Progress { frames: told.frames, ended: told.ended });
+                    told = hear.try_recv().ok();
                 }
                 if heard_at.elapsed() > STALLED + self.pace {
                     bail!("round {round}: {heard:?} came, expected {told:?}");
@@ -157,19 +156,15 @@ impl Soak {
 }
 
 /// How far the receiver is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Progress {
-    frames: u64,
-    /// Connections that the peer has ended or that had a wrong length.
-    ended: u64,
-}
-
-impl Progress {
-    fn of(node: &Node<Client>) -> Self {
-        let counters = node.connections().map(Connections::counters).unwrap_or_default();
-        Self {
-            frames: node.role().frame_counters().frames_received,
-            ended: counters.finished + counters.cut_short + counters.failed + counters.closed_length,
-        }
+fn seen(node: &Node<Client>) -> Told {
+    let (counters, driver) = node
+        .connections()
+        .map(|connections| (connections.counters(), connections.driver_counters()))
+        .unwrap_or_default();
+    Told {
+        frames: node.role().frame_counters().frames_received,
+        opened: counters.opened,
+        ended: counters.finished + counters.cut_short + counters.failed + counters.closed_length,
+        bytes: driver.bytes,
     }
 }

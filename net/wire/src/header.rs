@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::bytes::Reader;
-use crate::{FRAME_BYTES_MAX, HEADER_BYTES, MAGIC, MalformedReason, SIGNATURE_BYTES};
+use crate::{FRAME_BYTES_MAX, HEADER_BYTES, MAGIC, MalformedReason, SIGNATURE_BYTES, StreamId};
 
 /// A node's number in the registry: the paper's `id`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,6 +113,12 @@ impl<'a> RawFrame<'a> {
 pub fn claimed_sender(bytes: &[u8]) -> Option<NodeId> {
     let field = bytes.get(16..)?.first_chunk()?;
     Some(NodeId(u32::from_le_bytes(*field)))
+}
+
+/// The sender and the first record's stream by where they stand in a stream frame, of bytes that need not be one.
+pub(crate) fn claimed_sender_and_stream(bytes: &[u8]) -> Option<(NodeId, StreamId)> {
+    let number = |at: usize| bytes.get(at..)?.first_chunk().map(|field| u32::from_le_bytes(*field));
+    Some((NodeId(number(16)?), StreamId(number(HEADER_BYTES)?)))
 }
 
 fn check_magic(found: [u8; 8]) -> Result<(), MalformedReason> {

@@ -10,6 +10,9 @@ struct Entry {
     stream: StreamId,
 }
 
+/// The most streams read ahead.
+const AHEAD_MAX: usize = 64;
+
 /// The streams in the order of their numbers, each with its window of nonces.
 ///
 /// A frame of many streams reads 24 bytes of each, one after the other; the rest of a window lies apart and is touched once
@@ -22,12 +25,13 @@ pub(crate) struct StreamWindows {
 }
 
 impl StreamWindows {
-    /// Reads what taking in a frame of so many records will read: of the first so many streams, a word in each cache line.
-    pub(crate) fn read_ahead(&self, records: usize) {
+    /// Reads what taking in a frame will read that has so many records and begins with this stream: of the streams from
+    /// there on a word in each cache line, not more of them than the processor needs to see where that leads.
+    pub(crate) fn read_ahead(&self, stream: StreamId, records: usize) {
         const STEP: usize = 64 / size_of::<Entry>();
-        let newest =
-            self.entries.iter().take(records).step_by(STEP).map(|entry| entry.head.newest().is_some());
-        std::hint::black_box(newest.fold(false, |any, seen| any | seen));
+        let place = self.find(stream, &mut 0).unwrap_or(self.entries.len());
+        let entries = self.entries.get(place..).unwrap_or_default().iter().take(records.min(AHEAD_MAX));
+        std::hint::black_box(entries.step_by(STEP).fold(0, |all, entry| all | entry.stream.0));
     }
 
     /// The stream's place, or the place where it belongs.
@@ -147,7 +151,7 @@ mod tests {
                         }
                     }
                 }
-                fast.read_ahead(3);
+                fast.read_ahead(StreamId(2), 3);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use crate::accepted::RecordMask;
-use crate::header::claimed_sender;
+use crate::header::claimed_sender_and_stream;
 use crate::streams::StreamWindows;
 use crate::{
     Accepted, Counters, FrameView, Limits, MessageKind, MessageView, NodeId, Pending, RECORD_BYTES, Records,
@@ -125,13 +125,14 @@ impl Verifier {
         &self.counters
     }
 
-    /// Reads what the checks of frames of these senders will read. Changes nothing; for many frames that came together it
-    /// saves time, for memory that is far away is fetched for all of them at once and not for one after the other.
+    /// Reads what [`Verifier::precheck`] will read of these frames' senders. Changes nothing, whatever the bytes are; where
+    /// many frames came together it saves time: what lies far away in memory is fetched for all of them at once.
     pub fn read_ahead<'a>(&self, frames: impl IntoIterator<Item = &'a [u8]>) {
         for frame in frames {
-            let sender = claimed_sender(frame).and_then(|sender| self.registry.index_of(sender));
-            if let Some(state) = sender.and_then(|index| self.senders.get(index)) {
-                state.streams.read_ahead(frame.len() / RECORD_BYTES);
+            let Some((sender, stream)) = claimed_sender_and_stream(frame) else { continue };
+            let Some(index) = self.registry.index_of(sender) else { continue };
+            if let Some(state) = self.senders.get(index) {
+                state.streams.read_ahead(stream, frame.len() / RECORD_BYTES);
             }
         }
     }

@@ -73,11 +73,15 @@ impl Road {
 }
 
 /// What the receiver will have seen when all of a round has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Told {
     pub(super) frames: u64,
-    /// Connections that have ended.
+    /// Connections that were opened.
+    pub(super) opened: u64,
+    /// Connections that have ended, by themselves or for a wrong length.
     pub(super) ended: u64,
+    /// Bytes on connections, those of frames that stay incomplete included.
+    pub(super) bytes: u64,
 }
 
 /// Everything that was sent, by what must have come of it.
@@ -130,7 +134,9 @@ impl<'a> Sending<'a> {
             self.road.wait(|road| road.decided.load(Ordering::Acquire) >= round as u64)?;
             let began = Instant::now();
             self.round(round, &socket)?;
-            if tell.send(Told { frames: self.frames, ended: self.ended }).is_err() {
+            let opened = self.sent.connections.get("opened").copied().unwrap_or(0);
+            let bytes = self.sent.bytes_on_connections;
+            if tell.send(Told { frames: self.frames, opened, ended: self.ended, bytes }).is_err() {
                 break;
             }
             std::thread::sleep(self.soak.pace.saturating_sub(began.elapsed()));

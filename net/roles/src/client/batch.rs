@@ -9,6 +9,9 @@ use crate::{AcceptedSet, Effects, Received};
 /// 64 at most one group has empty places.
 pub(super) const SLICE: usize = 64;
 
+/// For so many records of them it is read ahead where they will go: what that is stays in the cache until they are taken in.
+const AHEAD_RECORDS_MAX: usize = 4_096;
+
 impl Client {
     /// Takes in at most [`SLICE`] datagrams with the outcome that each would have alone: what is cheap is checked of all of
     /// them, then their signatures, then each is committed in the order of arrival, against the memory of those before it.
@@ -29,7 +32,7 @@ impl Client {
             *waiting = Some(checked);
         }
         let pending = || waiting.iter().map_while(Option::as_ref);
-        pending().for_each(|(_, pending)| self.read_ahead(pending));
+        pending().fold(AHEAD_RECORDS_MAX, |left, (_, pending)| self.read_ahead(pending, left));
         // Taken out and put back, for `accept` needs the client as a whole.
         let mut verdicts = std::mem::take(&mut self.verdicts);
         self.signatures.verify_pending(pending().map(|(_, pending)| pending), &mut verdicts);

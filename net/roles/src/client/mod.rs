@@ -306,10 +306,21 @@ impl Client {
         self.verifier.counters()
     }
 
-    /// Reads where the sender's records begin to go, as [`Verifier::read_ahead`] does: for all frames of a batch at once.
-    fn read_ahead(&self, pending: &Pending<'_>) {
-        let route = self.senders.get(pending.node_index()).and_then(|sender| sender.routes.first());
-        std::hint::black_box(route.and_then(|route| self.rounds.engine_id(route.index)));
+    /// Reads where a frame's records will go, as [`Verifier::read_ahead`] does: for all frames of a batch before the first of
+    /// them is taken in. At most so many records; gives how many are left.
+    fn read_ahead(&self, pending: &Pending<'_>, records_max: usize) -> usize {
+        let MessageView::Stream(records) = pending.frame().message() else { return records_max };
+        let Some(sender) = self.senders.get(pending.node_index()) else { return records_max };
+        let Some(first) = records.iter().next() else { return records_max };
+        // Where the records go if they are of streams one after the other, which is how senders put them.
+        let (count, mut next) = (records.len().min(records_max), 0);
+        if sender.route(first.stream, &mut next).is_some() {
+            let routes = sender.routes.get(next.saturating_sub(1)..).unwrap_or_default().iter().take(count);
+            let own = |route: &&Route| route.owner == self.crossing.own;
+            let some = routes.step_by(rounds::STREAMS_A_LINE).filter(own);
+            self.rounds.read_ahead(some.map(|route| (route.index, route.position)), first.round);
+        }
+        records_max - count
     }
 
     fn accept(&mut self, now_ns: i64, accepted: &Accepted<'_>, effects: &mut Effects) {

@@ -3,12 +3,39 @@
 use centauri_engine::Report;
 
 /// Streams whose reports share lines.
-const STREAMS: u8 = 4;
+pub(super) const STREAMS_A_LINE: usize = 8;
+
+/// A report in the eight bytes of its value. Values are finite, as those of records are.
+#[derive(Debug, Clone, Copy)]
+struct Cell(f64);
+
+impl Cell {
+    const MISSING: Self = Self(f64::NAN);
+    const EQUIVOCATED: Self = Self(f64::INFINITY);
+
+    fn of(report: Report) -> Self {
+        match report {
+            Report::Missing => Self::MISSING,
+            Report::Value(value) => Self(value),
+            Report::Equivocated => Self::EQUIVOCATED,
+        }
+    }
+
+    fn report(self) -> Report {
+        if self.0.is_finite() {
+            Report::Value(self.0)
+        } else if self.0.is_nan() {
+            Report::Missing
+        } else {
+            Report::Equivocated
+        }
+    }
+}
 
 /// What one replica has reported to one slot of neighbouring streams: a cache line.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 #[repr(align(64))]
-struct Line([Report; STREAMS as usize]);
+struct Line([Cell; STREAMS_A_LINE]);
 
 const _: () = assert!(size_of::<Line>() == 64);
 
@@ -28,7 +55,7 @@ impl Place {
 /// Reports of streams that come one after the other in frames.
 ///
 /// A frame brings one replica's values for one round of many streams. So what lies together is what a replica reports of
-/// neighbouring streams, and not what a round's replicas do: a frame then touches a fourth of the lines. A round's reports
+/// neighbouring streams, and not what a round's replicas do: a frame then touches an eighth of the lines. A round's reports
 /// are put together when it is decided; the streams beside it mostly are due then too.
 #[derive(Debug, Default)]
 pub(super) struct Reports {
@@ -40,49 +67,66 @@ impl Reports {
     /// as many rows) and has a place left.
     pub(super) fn add(&mut self, rows: usize, neighbour: Option<Place>) -> Place {
         match neighbour {
-            Some(Place { first, lane }) if lane + 1 < STREAMS => Place { first, lane: lane + 1 },
+            Some(Place { first, lane }) if usize::from(lane) + 1 < STREAMS_A_LINE => {
+                Place { first, lane: lane + 1 }
+            }
             _ => {
                 let first = u32::try_from(self.lines.len()).unwrap_or(u32::MAX);
-                self.lines.resize(self.lines.len() + rows, Line::default());
+                self.lines.resize(self.lines.len() + rows, Line([Cell::MISSING; STREAMS_A_LINE]));
                 Place { first, lane: 0 }
             }
         }
     }
 
-    pub(super) fn get(&self, place: Place, row: usize) -> Option<&Report> {
-        self.lines.get(place.line(row))?.0.get(usize::from(place.lane))
+    pub(super) fn get(&self, place: Place, row: usize) -> Option<Report> {
+        self.lines.get(place.line(row))?.0.get(usize::from(place.lane)).map(|cell| cell.report())
     }
 
-    pub(super) fn get_mut(&mut self, place: Place, row: usize) -> Option<&mut Report> {
-        self.lines.get_mut(place.line(row))?.0.get_mut(usize::from(place.lane))
+    /// Changes a report that there is; gives it as it was and as it is.
+    pub(super) fn change(
+        &mut self,
+        place: Place,
+        row: usize,
+        change: impl FnOnce(&mut Report),
+    ) -> Option<(Report, Report)> {
+        let cell = self.lines.get_mut(place.line(row))?.0.get_mut(usize::from(place.lane))?;
+        let before = cell.report();
+        let mut after = before;
+        change(&mut after);
+        *cell = Cell::of(after);
+        Some((before, after))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeSet;
-
     #[test]
     fn no_report_lies_where_another_does_and_neighbours_share_lines() {
         let mut reports = Reports::default();
         let (mut places, mut before) = (Vec::new(), None);
-        for rows in [3_usize, 3, 3, 3, 3, 3, 2, 2, 5] {
+        for rows in [3_usize; 10].into_iter().chain([2, 2, 5]) {
             let beside = before.filter(|(known, _)| *known == rows).map(|(_, place)| place);
             let place = reports.add(rows, beside);
             before = Some((rows, place));
             places.push((rows, place));
         }
-        assert_eq!(reports.lines.len(), 3 + 3 + 2 + 5);
+        assert_eq!(reports.lines.len(), 3 + 3 + 2 + 5, "eight and two streams of 3 rows, two of 2, one of 5");
         let cells = places.iter().flat_map(|&(rows, place)| (0..rows).map(move |row| (place, row)));
-        let addresses: BTreeSet<*const Report> =
-            cells.clone().map(|(place, row)| std::ptr::from_ref(reports.get(place, row).unwrap())).collect();
-        assert_eq!(addresses.len(), 6 * 3 + 2 * 2 + 5);
+        assert_eq!(cells.clone().count(), 10 * 3 + 2 * 2 + 5);
+        let values = [0.0, -0.0, f64::MAX, f64::MIN, f64::MIN_POSITIVE, f64::from_bits(1), -1.5, 3.25];
+        let told = |number: usize| match number % 10 {
+            8 => Report::Missing,
+            9 => Report::Equivocated,
+            _ => Report::Value(values.get(number).copied().unwrap_or(number as f64)),
+        };
         for (number, (place, row)) in cells.clone().enumerate() {
-            *reports.get_mut(place, row).unwrap() = Report::Value(number as f64);
+            let changed = reports.change(place, row, |report| *report = told(number));
+            assert_eq!(changed, Some((Report::Missing, told(number))));
         }
         for (number, (place, row)) in cells.enumerate() {
-            assert_eq!(reports.get(place, row), Some(&Report::Value(number as f64)));
+            assert_eq!(reports.get(place, row), Some(told(number)));
         }
+        assert_eq!(reports.get(Place { first: u32::MAX, lane: 7 }, 0), None);
     }
 }

@@ -2,12 +2,12 @@
 
 use centauri_wire::{NodeId, claimed_sender};
 
-use super::rounds::StreamIndex;
+use super::rounds::{STREAMS_A_LINE, StreamIndex};
 use crate::ConfigError;
 use crate::error::check_number;
 
-/// Streams that come one after the other in frames and stay together: their reports share a cache line.
-const NEIGHBOURS: u32 = 4;
+/// So many streams that come one after the other in frames stay together, since their reports share a cache line.
+const NEIGHBOURS: u32 = STREAMS_A_LINE as u32;
 
 /// The most shards.
 pub(super) const SHARDS_MAX: usize = 256;
@@ -15,7 +15,7 @@ pub(super) const SHARDS_MAX: usize = 256;
 /// How senders and streams are divided among the shards of a client.
 ///
 /// A frame is verified by the shard of the sender that it claims, so that each nonce is remembered in one place. A round is kept
-/// and decided by the shard of its stream, four neighbours of the configuration's list always by the same.
+/// and decided by the shard of its stream, eight neighbours of the configuration's list always by the same.
 #[derive(Debug, Clone, Copy)]
 pub struct Sharding {
     /// How many shards: 1 to 256.

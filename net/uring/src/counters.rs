@@ -90,3 +90,17 @@ impl AddAssign for DriverCounters {
         self.send_errors += send_errors;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_of_several_drivers_add_up() {
+        let mut sum = DriverCounters { datagrams: 3, send_errors: 1, ..DriverCounters::default() };
+        sum += DriverCounters { datagrams: 4, kernel_drops: 2, ..DriverCounters::default() };
+        let expected =
+            DriverCounters { datagrams: 7, kernel_drops: 2, send_errors: 1, ..DriverCounters::default() };
+        assert_eq!(sum, expected);
+    }
+}

@@ -214,3 +214,39 @@ impl Teller<'_> {
         let _ = self.tell.send(told);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_that_fails_in_whatever_way_ends_all_and_is_waited_for_by_none() {
+        let signals = AtomicUsize::new(0);
+        let together = Together::new(&signals);
+        let (mut sound, broken) = (together.enter(), together.enter());
+        sound.close();
+        sound.close();
+        assert_eq!((together.open.load(Ordering::Relaxed), together.stops()), (1, 0));
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(move || {
+                let _entered = broken;
+                panic!("on purpose");
+            });
+            assert!(thread.join().is_err());
+        });
+        assert_eq!((together.open.load(Ordering::Relaxed), together.stops()), (0, 2));
+        assert_eq!(together.receiving.load(Ordering::Relaxed), 1);
+        sound.cease();
+        drop(sound);
+        assert_eq!(together.receiving.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn signals_are_counted_until_something_fails() {
+        let signals = AtomicUsize::new(1);
+        let together = Together::new(&signals);
+        assert_eq!(together.stops(), 1);
+        signals.store(3, Ordering::Relaxed);
+        assert_eq!(together.stops(), 3);
+    }
+}

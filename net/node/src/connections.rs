@@ -225,7 +225,7 @@ impl<R: Role> TcpSink for Intake<'_, R> {
                         let verdicts = &mut peers.verdicts;
                         match frame {
                             StreamFrame::Whole(frame) => {
-                                waiting.push(chunk.connection, frame, turn, verdicts)
+                                waiting.push(chunk.connection, frame, turn, verdicts);
                             }
                             StreamFrame::Joined(frame) => {
                                 waiting.hand_over(Some((chunk.connection, frame)), turn, verdicts);

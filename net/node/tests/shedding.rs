@@ -48,7 +48,7 @@ fn sheds(choice: DriverChoice) {
     assert!(empty < 0.01);
     let sender = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let mut sent = 0_u32;
-    let mut send = |sent: &mut u32| {
+    let send = |sent: &mut u32| {
         let mut bytes = [0; 300];
         bytes[..4].copy_from_slice(&sent.to_le_bytes());
         sender.send_to(&bytes, to).expect("loopback takes a datagram");
@@ -77,7 +77,7 @@ fn sheds(choice: DriverChoice) {
     assert_eq!(node.driver_counters().kernel_drops, 0);
     let shed = u32::try_from(node.shed()).expect("a small number");
     // From more than three quarters down to a half of what fits, and no further than a wait's datagrams.
-    let fits = before as f64 / 0.7;
+    let fits = f64::from(before) / 0.7;
     assert!((0.2 * fits..0.5 * fits).contains(&f64::from(shed)), "{choice}: {shed} of {fits}");
     // The oldest went; what was read came in order, and the newest is there.
     let read: Vec<u32> = node.role().seen.iter().copied().skip(before as usize).collect();

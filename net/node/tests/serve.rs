@@ -1,5 +1,8 @@
 //! `centauri serve` as a process, and what an honest and a hostile network send it over real sockets.
 
+#[path = "serving/shards.rs"]
+mod shards;
+
 use centauri::clock::now_ns;
 use centauri_wire::*;
 use serde_json::Value;

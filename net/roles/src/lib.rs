@@ -7,7 +7,8 @@
 //!
 //! Every role checks what it receives with its own verifier before it believes anything, counts what it
 //! drops by cause, and bounds its memory by its configuration. A [`Client`], which receives from whole fleets, verifies the
-//! signatures of datagrams that came together several at a time ([`Role::handle_batch`]), with the same outcome.
+//! signatures of datagrams that came together several at a time ([`Role::handle_batch`]), with the same outcome. It can be divided
+//! among cores ([`ClientShard`]).
 //!
 //! | role | receives | sends |
 //! |---|---|---|
@@ -37,7 +38,7 @@ mod subscriptions;
 mod timing;
 mod upstreams;
 
-pub use client::{Client, ClientConfig, ClientStream, Pacing, RoundTiming};
+pub use client::{Client, ClientConfig, ClientShard, ClientStream, Pacing, RoundTiming, Sharding};
 pub use compute::{Reading, compute};
 pub use convert::{ConvertError, from_wire, to_wire};
 pub use effects::{Decided, Effect, Effects, Note};

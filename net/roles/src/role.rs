@@ -32,6 +32,11 @@ impl AcceptedSet {
         self.0 |= u32::try_from(place).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or(0);
     }
 
+    /// Says of datagrams that begin at place `first` which of them were accepted.
+    pub(crate) fn extend(&mut self, first: usize, accepted: Self) {
+        self.0 |= u32::try_from(first).ok().and_then(|first| accepted.0.checked_shl(first)).unwrap_or(0);
+    }
+
     /// Whether the datagram at `place` was accepted; `false` for places from 64 on.
     #[must_use]
     pub fn contains(self, place: usize) -> bool {

@@ -15,13 +15,20 @@ pub(crate) struct Signer {
     identity: SigningIdentity,
     frame: Vec<u8>,
     last_ns: Option<i64>,
+    /// Which of how many signers with the same key this is: each gives out every so manieth nanosecond.
+    turn: (i64, i64),
     /// Messages that could not be encoded: a value that is not finite, or a configuration nobody checked.
     pub(crate) failed: u64,
 }
 
 impl Signer {
     pub(crate) fn new(identity: SigningIdentity) -> Self {
-        Self { identity, frame: Vec::new(), last_ns: None, failed: 0 }
+        Self { identity, frame: Vec::new(), last_ns: None, turn: (0, 1), failed: 0 }
+    }
+
+    /// One of `count` signers with the same key, of which no two give out the same timestamp.
+    pub(crate) fn taking_turns(self, own: u8, count: usize) -> Self {
+        Self { turn: (i64::from(own), i64::try_from(count).unwrap_or(1).max(1)), ..self }
     }
 
     /// A timestamp not given out before: receivers tell messages without a nonce apart by it.
@@ -30,6 +37,8 @@ impl Signer {
             Some(last) if now_ns <= last => last.saturating_add(1),
             _ => now_ns,
         };
+        let (own, count) = self.turn;
+        let stamp = stamp.saturating_add((own - stamp.rem_euclid(count)).rem_euclid(count));
         self.last_ns = Some(stamp);
         stamp
     }
@@ -111,5 +120,27 @@ impl Signer {
             effects.send_kept(to, frame.clone());
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use centauri_wire::{KeyFile, NodeId};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_timestamps_of_a_key_are_the_same() {
+        let signer = || Signer::new(KeyFile::generate([7; 32]).identity(NodeId(7)));
+        let mut alone = signer();
+        assert_eq!([5, 5, 9, 2].map(|now| alone.stamp(now)), [5, 6, 9, 10]);
+        let mut seen = BTreeSet::new();
+        for own in 0..3 {
+            let mut signer = signer().taking_turns(own, 3);
+            for now in [-7, -7, 100, 100, 101, 102, 90, 1_000] {
+                assert!(seen.insert(signer.stamp(now)), "shard {own} at {now}: {seen:?}");
+            }
+            assert!(signer.stamp(2_000) <= 2_002);
+        }
     }
 }

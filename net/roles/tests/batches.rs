@@ -2,34 +2,14 @@
 
 mod common;
 
-use centauri_engine::{
-    Distribution, Fleet, Link, ModelSet, OutputSpec, PriorSpec, ScalarBackend, Session, StreamSpec, Support,
-};
+use centauri_engine::{ScalarBackend, Session};
 use centauri_roles::*;
-use centauri_wire::{
-    Distribution as Published, DistributionBody, DistributionFamily, Limits, NodeId, Record, StreamId,
-    VerifierChoice,
-};
+use centauri_wire::{Limits, NodeId, StreamId, VerifierChoice};
+use common::traffic::{PERIOD_NS, Sent, fleet, sent};
 use common::*;
 use proptest::prelude::*;
 
-const PERIOD_NS: i64 = 1_000;
-
 fn client(verifier: VerifierChoice) -> Client {
-    let mut output = OutputSpec::identity(Distribution::normal(0.0, 1.0).unwrap());
-    output.noise = Some("noise".into());
-    let spec = |name: &str| {
-        StreamSpec::builder(name, ["a", "b", "c", "d"])
-            .faults(1)
-            .support(Support::new(0.0, 0.5, 101).unwrap())
-            .prior(PriorSpec::Uniform)
-            .output(output.clone())
-            .link(Link::OnTime(0.9))
-            .build()
-    };
-    let noise = Distribution::normal(0.0, 1.0).unwrap();
-    let streams = vec![spec("hall"), spec("room")];
-    let set = ModelSet { distributions: [("noise".to_owned(), noise)].into(), streams };
     let stream = |number, name: &str| ClientStream {
         name: name.to_owned(),
         stream: StreamId(number),
@@ -46,94 +26,8 @@ fn client(verifier: VerifierChoice) -> Client {
         verifier,
         ..ClientConfig::default()
     };
-    let session = Session::new(Fleet::compile(&set).unwrap(), Box::new(ScalarBackend::new()));
+    let session = Session::new(fleet(["hall", "room"]), Box::new(ScalarBackend::new()));
     Client::new(&config, registry(), identity(CLIENT), session, 0).unwrap()
-}
-
-/// What is done to a frame before it is sent.
-#[derive(Debug, Clone, Copy)]
-enum Spoilt {
-    Not,
-    Forged,
-    BadS,
-    BadR,
-    Cut,
-    Version,
-    Sender,
-}
-
-#[derive(Debug, Clone)]
-struct Sent {
-    node: NodeId,
-    age_ns: i64,
-    /// Streams, rounds after the clock's, nonces and values: few of each, so that frames collide.
-    records: Vec<(u32, i64, u64, u8)>,
-    spoilt: Spoilt,
-}
-
-fn sent() -> impl Strategy<Value = Sent> {
-    let node = prop_oneof![
-        20 => (0_usize..4).prop_map(|at| REPLICAS[at]),
-        1 => Just(SOURCES[0]),
-        1 => Just(CLIENT),
-        2 => Just(MONITOR),
-    ];
-    let age = prop_oneof![12 => 0_i64..900, 1 => 3_000_i64..3_003, 1 => -1_502_i64..-1_498];
-    let record = (1_u32..4, -2_i64..3, 0_u64..12, 0_u8..2);
-    let records = prop_oneof![
-        4 => proptest::collection::vec(record.clone(), 1..3),
-        1 => proptest::collection::vec(record, 57..60),
-    ];
-    let spoilt = prop_oneof![
-        8 => Just(Spoilt::Not),
-        3 => Just(Spoilt::Forged),
-        2 => Just(Spoilt::BadS),
-        1 => Just(Spoilt::BadR),
-        1 => Just(Spoilt::Cut),
-        1 => Just(Spoilt::Version),
-        1 => Just(Spoilt::Sender),
-    ];
-    (node, age, records, spoilt).prop_map(|(node, age_ns, records, spoilt)| Sent {
-        node,
-        age_ns,
-        records,
-        spoilt,
-    })
-}
-
-impl Sent {
-    fn bytes(&self, now_ns: i64) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let timestamp_ns = now_ns - self.age_ns;
-        if self.node == MONITOR {
-            let family = DistributionFamily::Normal { mean: 0.0, sd: 2.0 };
-            let body = DistributionBody { offset: 0.0, family };
-            Published { name: "noise", body: &body }
-                .encode(timestamp_ns, &identity(MONITOR), &mut bytes)
-                .unwrap();
-        } else {
-            let record = |&(stream, ahead, nonce, value): &(u32, i64, u64, u8)| Record {
-                stream: StreamId(stream),
-                age_us: 0,
-                nonce,
-                round: now_ns / PERIOD_NS + ahead,
-                value: 20.0 + f64::from(value),
-                readings: 1,
-            };
-            bytes = frame(self.node, timestamp_ns, &self.records.iter().map(record).collect::<Vec<_>>());
-        }
-        let signature = bytes.len() - 64;
-        match self.spoilt {
-            Spoilt::Not => {}
-            Spoilt::Forged => bytes[signature + 32] ^= 1,
-            Spoilt::BadS => bytes[signature + 32..].fill(0xff),
-            Spoilt::BadR => bytes[signature..signature + 32].fill(0xff),
-            Spoilt::Cut => bytes.truncate(signature),
-            Spoilt::Version => bytes[7] = 2,
-            Spoilt::Sender => bytes[16] = 99,
-        }
-        bytes
-    }
 }
 
 /// Effects and counters after every batch.
@@ -170,7 +64,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn batches_change_neither_effects_nor_counters(
-        batches in proptest::collection::vec(proptest::collection::vec((sent(), prop::bool::weighted(0.2)), 0..150), 1..6),
+        batches in proptest::collection::vec(proptest::collection::vec((sent(1_u32..4), prop::bool::weighted(0.2)), 0..150), 1..6),
         cuts in proptest::collection::vec(1_usize..100, 1..8),
     ) {
         let alone = outcome(&mut client(VerifierChoice::Strict), &batches, |client, now_ns, received, effects| {

@@ -1,5 +1,7 @@
 //! What a driver has seen so far.
 
+use std::ops::AddAssign;
+
 /// Totals since the driver was opened.
 ///
 /// Every datagram that reached the socket is in exactly one of `datagrams`, `undecodable`
@@ -47,4 +49,44 @@ pub struct DriverCounters {
     pub send_would_block: u64,
     /// Datagrams not sent because of any other error.
     pub send_errors: u64,
+}
+
+impl AddAssign for DriverCounters {
+    /// What several drivers, those of a group for example, have seen together.
+    fn add_assign(&mut self, other: Self) {
+        let Self {
+            datagrams,
+            received_trains,
+            bytes,
+            truncated,
+            undecodable,
+            kernel_drops,
+            buffers_exhausted,
+            rearms,
+            waits,
+            interrupted,
+            receive_errors,
+            sent,
+            sent_bytes,
+            sent_trains,
+            send_would_block,
+            send_errors,
+        } = other;
+        self.datagrams += datagrams;
+        self.received_trains += received_trains;
+        self.bytes += bytes;
+        self.truncated += truncated;
+        self.undecodable += undecodable;
+        self.kernel_drops += kernel_drops;
+        self.buffers_exhausted += buffers_exhausted;
+        self.rearms += rearms;
+        self.waits += waits;
+        self.interrupted += interrupted;
+        self.receive_errors += receive_errors;
+        self.sent += sent;
+        self.sent_bytes += sent_bytes;
+        self.sent_trains += sent_trains;
+        self.send_would_block += send_would_block;
+        self.send_errors += send_errors;
+    }
 }

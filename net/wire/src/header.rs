@@ -101,6 +101,20 @@ impl<'a> RawFrame<'a> {
     }
 }
 
+/// The sender by the header's field, of bytes that need not be a frame: whom to blame for them is not known yet. Four bytes from
+/// the 16th, little-endian; `None` where there are fewer.
+///
+/// ```
+/// let bytes = *b"sixteen bytes...\x07\x01\0\0 and what follows";
+/// assert_eq!(centauri_wire::claimed_sender(&bytes), Some(centauri_wire::NodeId(0x0107)));
+/// assert_eq!(centauri_wire::claimed_sender(&bytes[..19]), None);
+/// ```
+#[must_use]
+pub fn claimed_sender(bytes: &[u8]) -> Option<NodeId> {
+    let field = bytes.get(16..)?.first_chunk()?;
+    Some(NodeId(u32::from_le_bytes(*field)))
+}
+
 /// The sender and the first record's stream by where they stand in a stream frame, of bytes that need not be one.
 pub(crate) fn claimed_sender_and_stream(bytes: &[u8]) -> Option<(NodeId, StreamId)> {
     let number = |at: usize| bytes.get(at..)?.first_chunk().map(|field| u32::from_le_bytes(*field));

@@ -73,7 +73,7 @@ pub use counters::Counters;
 pub use distribution::{Distribution, DistributionBody, DistributionFamily, DistributionView};
 pub use encode::EncodeError;
 pub use frame::{FrameView, MessageView};
-pub use header::{Header, NodeId};
+pub use header::{Header, NodeId, claimed_sender};
 pub use identity::{KeyFile, KeyFileError, SigningIdentity};
 pub use key::{KeyError, PublicKey};
 pub use limits::*;

@@ -55,6 +55,8 @@ pub struct OpenOptions {
     pub calibration: Option<PathBuf>,
     /// Most rounds that a batch will have, where that is known: too few for a GPU, and none is looked for.
     pub rounds_max: Option<usize>,
+    /// How many threads decide with vector instructions, where it is not to be one for each core.
+    pub threads: Option<usize>,
 }
 
 /// A backend that was asked for.
@@ -78,7 +80,7 @@ pub const GPU_BATCH_ROUNDS: usize = 65_536;
 pub fn open(choice: BackendChoice, options: &OpenOptions) -> Result<Opened, OpenError> {
     let (backend, batch_rounds): (Box<dyn Backend>, usize) = match choice {
         BackendChoice::Scalar => (scalar(), BATCH_ROUNDS),
-        BackendChoice::Simd => (Box::new(simd(None, None)?), BATCH_ROUNDS),
+        BackendChoice::Simd => (Box::new(simd(None, options.threads)?), BATCH_ROUNDS),
         BackendChoice::Gpu => {
             let adapter = adapters().into_iter().next().ok_or(OpenError::NoAdapter)?;
             (gpu(&adapter)?, GPU_BATCH_ROUNDS)
@@ -87,7 +89,7 @@ pub fn open(choice: BackendChoice, options: &OpenOptions) -> Result<Opened, Open
             let offload = offload(options);
             let from_rounds = offload.as_ref().map(|offload| offload.from_rounds);
             let batch_rounds = from_rounds.map_or(BATCH_ROUNDS, |from| from.max(GPU_BATCH_ROUNDS));
-            (Box::new(AutoBackend::new(Box::new(simd(None, None)?), offload)), batch_rounds)
+            (Box::new(AutoBackend::new(Box::new(simd(None, options.threads)?), offload)), batch_rounds)
         }
     };
     Ok(Opened { backend, batch_rounds })

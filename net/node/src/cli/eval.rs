@@ -58,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let model_name = arguments.model.display().to_string();
     let model = parse_model(&text, &model_name)?;
     let fleet = Fleet::compile(&model).map_err(|error| locate(&error, &text, &model_name))?;
-    let options = OpenOptions { calibration: arguments.calibration.file.clone(), rounds_max: None };
+    let options = OpenOptions { calibration: arguments.calibration.file.clone(), ..OpenOptions::default() };
     let opened = backends::open(arguments.backend, &options)?;
     let directory = Directory::new(&model);
     let mut progress = Progress::new(&arguments.output);

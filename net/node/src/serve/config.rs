@@ -67,6 +67,9 @@ pub struct ServeConfig {
     /// `driver_buffer_bytes` below 65,536.
     #[serde(default = "driver_gro")]
     pub driver_gro: bool,
+    /// How many threads receive, verify and decide, each for its part of the senders and of the streams: 1 to 256.
+    #[serde(default = "one")]
+    pub shards: usize,
     /// Frames from TCP connections; without it none are accepted.
     pub tcp: Option<TcpConfig>,
     /// The logical streams.
@@ -114,6 +117,10 @@ fn auto() -> String {
 
 fn standard_output() -> PathBuf {
     PathBuf::from("-")
+}
+
+fn one() -> usize {
+    1
 }
 
 fn ten() -> f64 {
@@ -230,8 +237,15 @@ impl ServeConfig {
 
     fn check(&self) -> anyhow::Result<()> {
         self.driver_config()?;
+        let most = centauri_uring::limits::GROUP_MAX;
+        ensure!((1..=most).contains(&self.shards), "shards: found {}, expected 1 to {most}", self.shards);
         if let Some(tcp) = &self.tcp {
             tcp.check()?;
+            ensure!(
+                self.shards == 1,
+                "tcp: found it with shards = {}, expected shards = 1: connections are not divided",
+                self.shards
+            );
         }
         positive("freshness_s", self.freshness_s)?;
         ensure!(
@@ -310,7 +324,7 @@ period_s = 1
              counters = \"/counters.json\"\noutput = \"/d.jsonl\"\nfreshness_s = 0.25\ndrain_s = 0\n\
              receive_buffer_bytes = 65536\ndriver_buffers = 16\ndriver_buffer_bytes = 2048\n\
              driver_wait_completions = 4\ndriver_linger_us = 50\ndriver_gro = false\n\
-             [tcp]\nlisten = \"[::]:7\"\nconnections_max = 9\nstall_s = 0.5\nbuffers = 8\n\
+             shards = 1\n[tcp]\nlisten = \"[::]:7\"\nconnections_max = 9\nstall_s = 0.5\nbuffers = 8\n\
              [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
         );
         let full = full + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n";
@@ -322,7 +336,7 @@ period_s = 1
                 ["listen", "driver", "verifier", "backend", "model", "registry", "node", "key", "output"];
             let numbers = ["freshness_s", "drain_s", "receive_buffer_bytes", "driver_buffers"];
             let driver = ["driver_buffer_bytes", "driver_wait_completions", "driver_linger_us", "driver_gro"];
-            for key in keys.iter().chain(&numbers).chain(&driver).chain(&["period_s", "epoch_s"]) {
+            for key in keys.iter().chain(&numbers).chain(&driver).chain(&["shards", "period_s", "epoch_s"]) {
                 assert!(
                     printed.contains(&format!("\n{key} = ")) || printed.starts_with(key),
                     "{key}: {printed}"
@@ -363,6 +377,13 @@ period_s = 1
                 "[[streams]]",
                 "[tcp]\nlisten = \"[::]:7\"\nbuffers = 3\n[[streams]]",
                 "tcp: buffers is 3: expected a power of two",
+            ),
+            ("node =", "shards = 0\nnode =", "shards: found 0, expected 1 to 256"),
+            ("node =", "shards = 257\nnode =", "shards: found 257, expected 1 to 256"),
+            (
+                "[[streams]]",
+                "shards = 2\n[tcp]\nlisten = \"[::]:7\"\n[[streams]]",
+                "tcp: found it with shards = 2, expected shards = 1",
             ),
             ("[[streams]]", "[tcp]\nport = 7\n[[streams]]", "unknown field `port`"),
             ("node =", "driver_buffers = 48\nnode =", "buffers is 48: expected a power of two"),

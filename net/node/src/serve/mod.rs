@@ -4,6 +4,8 @@ mod compiler;
 mod config;
 mod output;
 mod setup;
+mod shard;
+mod shards;
 mod tcp;
 
 pub use config::{ServeConfig, StreamConfig, UpstreamConfig};
@@ -11,6 +13,8 @@ pub use tcp::TcpConfig;
 
 use crate::clock::now_ns;
 use crate::node::Node;
+use anyhow::Context;
+use centauri_engine::Fleet;
 use centauri_roles::{Client, Effect, Role};
 use centauri_wire::{BatchVerifier, Fallback};
 use compiler::Compiler;
@@ -23,6 +27,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// # Errors
 /// One line on what is wrong with the configuration or the files it names, or on what the socket or the output reports.
 pub fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
+    if config.shards > 1 {
+        return shards::serve(config, stop);
+    }
     let mut server = Server::open(config)?;
     server.run(config, stop)?;
     server.close(config)
@@ -41,18 +48,21 @@ struct Names {
     replicas: Vec<String>,
 }
 
+impl Names {
+    /// Of all streams of a fleet, in order.
+    fn of(fleet: &Fleet) -> Vec<Self> {
+        let streams = fleet.streams().iter();
+        streams.map(|s| Self { stream: s.name().to_owned(), replicas: s.replicas().to_vec() }).collect()
+    }
+}
+
 impl Server {
     fn open(config: &ServeConfig) -> anyhow::Result<Self> {
         let prepared = setup::prepare(config)?;
-        let fleet = prepared.session.fleet();
-        let names = fleet
-            .streams()
-            .iter()
-            .map(|s| Names { stream: s.name().to_owned(), replicas: s.replicas().to_vec() })
-            .collect();
-        let compiler = Compiler::new(fleet.clone());
-        let client =
-            Client::new(&prepared.client, prepared.registry, prepared.identity, prepared.session, now_ns())?;
+        let session = setup::sessions(config, &prepared.fleet)?.pop().context("no session")?;
+        let names = Names::of(&prepared.fleet);
+        let compiler = Compiler::new(prepared.fleet);
+        let client = Client::new(&prepared.client, prepared.registry, prepared.identity, session, now_ns())?;
         tell_verifier(client.signatures());
         // The output comes last, so that whatever is wrong leaves no empty file behind.
         let mut node = Node::new(client, setup::open_driver(config)?);

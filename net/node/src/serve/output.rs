@@ -30,15 +30,16 @@ impl DecisionOutput {
     }
 
     pub(crate) fn write(&mut self, stream: &str, replicas: &[String], decided: &Decided<'_>) {
-        let record = DecisionRecord {
-            stream,
-            round: decided.round,
-            replicas,
-            decision: decided.decision,
-            honest: decided.honest,
-        };
         self.dirty = true;
-        if let Err(error) = self.writer.write(&record) {
+        if let Err(error) = self.writer.write(&record(stream, replicas, decided)) {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    /// Writes whole lines that [`Lines`] made.
+    pub(crate) fn write_lines(&mut self, lines: &[u8]) {
+        self.dirty = true;
+        if let Err(error) = self.writer.get_mut().write_all(lines) {
             self.failed.get_or_insert(error);
         }
     }
@@ -54,6 +55,37 @@ impl DecisionOutput {
             Some(error) => Err(error).with_context(|| format!("decisions to {}", self.name)),
             None => Ok(()),
         }
+    }
+}
+
+fn record<'a>(stream: &'a str, replicas: &'a [String], decided: &Decided<'a>) -> DecisionRecord<'a> {
+    let &Decided { round, decision, honest, .. } = decided;
+    DecisionRecord { stream, round, replicas, decision, honest }
+}
+
+/// Decisions as the lines that [`DecisionOutput`] would write, for a thread that leaves the writing to another.
+pub(crate) struct Lines(DecisionWriter<Vec<u8>>);
+
+impl Lines {
+    pub(crate) fn new() -> Self {
+        Self(DecisionWriter::new(Format::JsonLines, Vec::new()))
+    }
+
+    pub(crate) fn write(&mut self, stream: &str, replicas: &[String], decided: &Decided<'_>) {
+        if let Err(error) = self.0.write(&record(stream, replicas, decided)) {
+            // Memory takes all that is written to it; what is left is a value that no line can hold.
+            tracing::error!(%error, stream, round = decided.round, "a decision could not be written");
+        }
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn len(&mut self) -> usize {
+        self.0.get_mut().len()
+    }
+
+    /// What waits.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(self.0.get_mut())
     }
 }
 

@@ -6,19 +6,19 @@ use crate::connections::Connections;
 use anyhow::{Context, anyhow, bail};
 use centauri_engine::{Fleet, Link, ModelSet, Session, StreamSpec};
 use centauri_files::{locate, parse_model, read_model_text};
-use centauri_roles::{ClientConfig, ClientStream, RoundTiming, StreamQuery, Upstream, Windows};
-use centauri_uring::DatagramDriver;
+use centauri_roles::{ClientConfig, ClientStream, RoundTiming, Sharding, StreamQuery, Upstream, Windows};
+use centauri_uring::{DatagramDriver, Steering};
 use centauri_wire::{KeyFile, Limits, NodeEntry, NodeId, Registry, Role, SigningIdentity, StreamId};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Everything that a client needs but its socket.
+/// Everything that a client needs but its sessions and its sockets.
 pub(crate) struct Prepared {
     pub(crate) client: ClientConfig,
     pub(crate) registry: Arc<Registry>,
     pub(crate) identity: SigningIdentity,
-    pub(crate) session: Session,
+    pub(crate) fleet: Fleet,
 }
 
 pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
@@ -41,11 +41,39 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
     };
     let client =
         ClientConfig { streams, upstreams, limits, verifier: config.verifier, ..ClientConfig::default() };
+    Ok(Prepared { client, registry: Arc::new(registry), identity, fleet })
+}
+
+/// A session for each shard.
+pub(crate) fn sessions(config: &ServeConfig, fleet: &Fleet) -> anyhow::Result<Vec<Session>> {
+    // Shards decide at the same time, so the cores are divided among them.
+    let threads = (config.shards > 1).then(|| (backends::threads() / config.shards).max(1));
     // A batch holds at most a round of each stream.
-    let options =
-        OpenOptions { calibration: config.calibration.clone(), rounds_max: Some(config.streams.len()) };
-    let session = Session::new(fleet, backends::open(config.backend, &options)?.backend);
-    Ok(Prepared { client, registry: Arc::new(registry), identity, session })
+    let rounds_max = Some(config.streams.len());
+    let options = OpenOptions { calibration: config.calibration.clone(), rounds_max, threads };
+    let session = |_| Ok(Session::new(fleet.clone(), backends::open(config.backend, &options)?.backend));
+    (0..config.shards).map(session).collect()
+}
+
+/// Where a frame says who sent it.
+const SENDER: Steering = Steering { offset: 16 };
+
+/// So many records may wait for a shard, whichever shards they come from: a quarter of a second's, at a million a second.
+const WAITING_RECORDS: usize = 1 << 18;
+
+/// How senders and streams are divided: by the rule by which the kernel divides datagrams.
+pub(crate) fn sharding(count: usize) -> Sharding {
+    let others = count.saturating_sub(1).max(1);
+    Sharding { count, shard_of: centauri_uring::shard_of, queue_records: WAITING_RECORDS / others }
+}
+
+/// A driver for each shard, all on one address.
+pub(crate) fn open_drivers(config: &ServeConfig) -> anyhow::Result<Vec<Box<dyn DatagramDriver>>> {
+    let drivers = centauri_uring::open_group(config.listen, &config.driver_config()?, SENDER, config.shards)?;
+    if let Some(driver) = drivers.first() {
+        tracing::info!(driver = %driver.kind(), count = drivers.len(), "datagram drivers");
+    }
+    Ok(drivers)
 }
 
 pub(crate) fn open_driver(config: &ServeConfig) -> anyhow::Result<Box<dyn DatagramDriver>> {
@@ -185,4 +213,28 @@ fn upstreams(
         Ok(Upstream { node, address: upstream.address, query })
     };
     config.upstreams.iter().map(upstream).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_and_the_shards_divide_senders_alike() {
+        for count in [2, 3, 8, 255] {
+            let sharding = sharding(count);
+            for number in (0..2_000_u32).map(|n| n * 7) {
+                let mut frame = [0; 96];
+                frame[16..20].copy_from_slice(&number.to_le_bytes());
+                for length in [96, 20, 19, 0] {
+                    let frame = &frame[..length];
+                    assert_eq!(
+                        sharding.of_frame(frame),
+                        SENDER.shard(frame, count),
+                        "{number}, {length} bytes"
+                    );
+                }
+            }
+        }
+    }
 }

@@ -2,8 +2,11 @@
 
 mod batch;
 mod config;
+mod crossing;
 mod reports;
 mod rounds;
+mod shard;
+mod sharding;
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -11,12 +14,16 @@ use std::sync::Arc;
 
 use centauri_engine::{Fleet, Session};
 use centauri_wire::{
-    Accepted, BatchVerifier, Counters, DistributionView, Header, Limits, MessageView, NodeId, Pending,
-    Record, Registry, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
+    Accepted, BatchVerifier, Counters, DistributionView, Limits, MessageView, NodeId, Pending, Record,
+    Registry, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
 };
 
 pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
+use crossing::{Crossed, Crossing};
 use rounds::{Rounds, StreamIndex, Taken};
+pub use shard::ClientShard;
+pub use sharding::Sharding;
+use sharding::{Home, Homes};
 
 use crate::counters::counters;
 use crate::error::check_number;
@@ -60,8 +67,11 @@ pub(crate) struct Closed {
 #[derive(Debug, Clone, Copy)]
 struct Route {
     stream: StreamId,
+    /// Among the streams of its owner.
     index: StreamIndex,
     position: u8,
+    /// The shard that keeps its rounds.
+    owner: u8,
 }
 
 /// What is known of a node that sends.
@@ -114,6 +124,7 @@ pub struct Client {
     sampler: Sampler,
     pacing: Pacing,
     counters: ClientCounters,
+    crossing: Crossing,
 }
 
 impl Client {
@@ -129,6 +140,19 @@ impl Client {
         session: Session,
         now_ns: i64,
     ) -> Result<Self, ConfigError> {
+        let signatures = BatchVerifier::new(&registry, config.verifier);
+        Self::with_crossing(config, registry, (identity, signatures), session, now_ns, Crossing::none())
+    }
+
+    /// A client that takes its part of the senders and streams.
+    fn with_crossing(
+        config: &ClientConfig,
+        registry: Arc<Registry>,
+        (identity, signatures): (SigningIdentity, BatchVerifier),
+        session: Session,
+        now_ns: i64,
+        crossing: Crossing,
+    ) -> Result<Self, ConfigError> {
         let pacing = config.pacing;
         check_number("miss_ns", pacing.miss_ns, pacing.miss_ns >= 0, "0 or more")?;
         for (key, value) in [
@@ -137,40 +161,43 @@ impl Client {
         ] {
             check_number(key, value as i128, value > 0, "at least 1")?;
         }
-        let pairs = config.streams.iter().map(|stream| stream.replicas.len()).sum();
+        let replicas = config.streams.iter().flat_map(|stream| &stream.replicas);
+        let pairs = replicas.filter(|node| crossing.is_own_sender(**node)).count();
         let limits = Limits { tracked_pairs_max: pairs, ..config.limits };
         let senders = std::iter::repeat_with(Sender::default).take(registry.nodes().len()).collect();
+        let mut upstreams = config.upstreams.clone();
+        upstreams.retain(|upstream| crossing.is_own_sender(upstream.node));
         let mut client = Self {
             session,
             rounds: Rounds::new(pacing.rounds_ahead_max),
             senders,
             closing: Vec::new(),
-            signatures: BatchVerifier::new(&registry, config.verifier),
+            signatures,
             verdicts: Vec::with_capacity(batch::SLICE),
             verifier: Verifier::new(registry, limits),
-            signer: Signer::new(identity),
-            upstreams: Upstreams::new(config.request, &config.upstreams, now_ns)?,
+            signer: Signer::new(identity).taking_turns(crossing.own, crossing.sharding.count),
+            upstreams: Upstreams::new(config.request, &upstreams, now_ns)?,
             sampler: Sampler::new(config.samples)?,
             pacing,
             counters: ClientCounters::default(),
+            crossing,
         };
-        for (index, stream) in (0..).zip(&config.streams) {
-            client.add_stream(index, stream, now_ns)?;
+        let mut homes = Homes::new(client.crossing.sharding);
+        for (place, stream) in (0..).zip(&config.streams) {
+            client.add_stream(homes.next(place), stream, now_ns)?;
         }
         client.sort_routes()?;
         for (node, name) in &config.latencies {
+            if !client.crossing.is_own_sender(*node) {
+                continue;
+            }
             let slot = client.sampler.slot(SampleKind::Latency, Some(name))?;
             client.sender_mut("latencies", *node)?.latency = slot;
         }
         Ok(client)
     }
 
-    fn add_stream(
-        &mut self,
-        index: StreamIndex,
-        stream: &ClientStream,
-        now_ns: i64,
-    ) -> Result<(), ConfigError> {
+    fn add_stream(&mut self, home: Home, stream: &ClientStream, now_ns: i64) -> Result<(), ConfigError> {
         let name = || stream.name.clone();
         let unknown = || ConfigError::UnknownStream { name: name() };
         let engine = self.session.fleet().stream_id(&stream.name).ok_or_else(unknown)?;
@@ -180,10 +207,16 @@ impl Client {
         let replicas = u8::try_from(found).ok().filter(|_| found == expected).ok_or(wrong_set)?;
         let slots = stream.timing.slots(self.pacing.rounds_ahead_max)?;
         let first = stream.timing.windows.first_from(now_ns).unwrap_or(i64::MAX).max(stream.first_round);
-        self.rounds.add(engine, stream.timing, (slots, replicas), first);
+        if home.shard == self.crossing.own {
+            self.rounds.add(engine, stream.timing, (slots, replicas), first);
+        }
         for (position, node) in (0..replicas).zip(&stream.replicas) {
-            let route = Route { stream: stream.stream, index, position };
-            self.sender_mut("streams", *node)?.routes.push(route);
+            let is_own = self.crossing.is_own_sender(*node);
+            let sender = self.sender_mut("streams", *node)?;
+            if is_own {
+                let Home { shard: owner, index } = home;
+                sender.routes.push(Route { stream: stream.stream, index, position, owner });
+            }
         }
         Ok(())
     }
@@ -283,7 +316,8 @@ impl Client {
         let (count, mut next) = (records.len().min(records_max), 0);
         if sender.route(first.stream, &mut next).is_some() {
             let routes = sender.routes.get(next.saturating_sub(1)..).unwrap_or_default().iter().take(count);
-            let some = routes.step_by(rounds::STREAMS_A_LINE);
+            let own = |route: &&Route| route.owner == self.crossing.own;
+            let some = routes.step_by(rounds::STREAMS_A_LINE).filter(own);
             self.rounds.read_ahead(some.map(|route| (route.index, route.position)), first.round);
         }
         records_max - count
@@ -309,12 +343,36 @@ impl Client {
         for record in accepted.records() {
             // The verifier accepts no record without a route.
             let Some(route) = sender.route(record.stream, &mut hint) else { continue };
+            if route.owner != self.crossing.own {
+                let Route { index, position, owner, .. } = route;
+                let Record { round, value, .. } = record;
+                let (received_ns, node) = (now_ns, header.sender);
+                self.crossing.push(owner, Crossed { received_ns, round, value, index, node, position });
+                continue;
+            }
             let taken = self.rounds.take(now_ns, (route.index, route.position), record.round, record.value);
             self.counters.count(taken);
             if taken == Taken::Equivocated {
                 let stream = self.rounds.engine_id(route.index);
-                note_equivocation(stream, header, &record, effects);
+                note_equivocation(stream, header.sender, record.round, effects);
             }
+        }
+    }
+
+    /// Takes in what other shards have handed over so far.
+    fn take_crossed(&mut self, effects: &mut Effects) {
+        for queue in &mut self.crossing.incoming {
+            let Ok(chunk) = queue.read_chunk(queue.slots()) else { continue };
+            let (before_the_end, from_the_start) = chunk.as_slices();
+            for record in before_the_end.iter().chain(from_the_start) {
+                let Crossed { received_ns, round, value, index, node, position } = *record;
+                let taken = self.rounds.take(received_ns, (index, position), round, value);
+                self.counters.count(taken);
+                if taken == Taken::Equivocated {
+                    note_equivocation(self.rounds.engine_id(index), node, round, effects);
+                }
+            }
+            chunk.commit_all();
         }
     }
 
@@ -411,12 +469,12 @@ impl ClientCounters {
 
 fn note_equivocation(
     stream: Option<centauri_engine::StreamId>,
-    header: Header,
-    record: &Record,
+    node: NodeId,
+    round: i64,
     effects: &mut Effects,
 ) {
     if let Some(stream) = stream {
-        effects.note(Note::Equivocated { stream, round: record.round, node: header.sender });
+        effects.note(Note::Equivocated { stream, round, node });
     }
 }
 

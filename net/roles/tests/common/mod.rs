@@ -1,6 +1,8 @@
 //! Keys, a registry and small helpers shared by the tests.
 #![expect(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod traffic;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -1,0 +1,216 @@
+//! One thread of a server that is divided among several.
+
+use super::Names;
+use super::output::Lines;
+use crate::clock::now_ns;
+use crate::node::Node;
+use centauri_engine::{Distribution, Fleet};
+use centauri_roles::{ClientShard, Effect, Role};
+use centauri_uring::DriverCounters;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::Duration;
+
+/// Lines go to the main thread at the end of a step, and when they are longer than this.
+const LINES_BYTES: usize = 1 << 16;
+
+/// How long one who waits for the others sleeps between two looks.
+const NAP: Duration = Duration::from_millis(1);
+
+/// What a shard tells the main thread.
+pub(super) enum Told {
+    /// Whole lines with decisions, in the order in which the shard made them.
+    Decided(Vec<u8>),
+    /// A monitor's distribution for a name of the model.
+    Published(String, Distribution),
+}
+
+/// What a shard counted.
+pub(super) struct Ended {
+    pub(super) client: Vec<(&'static str, u64)>,
+    pub(super) driver: DriverCounters,
+    pub(super) shed: u64,
+}
+
+/// What all threads know of each other's end.
+///
+/// A shard without open rounds still verifies what others wait for, so it goes on until no shard has any; and none
+/// counts what is left in its queues before the last has ceased to fill them.
+pub(super) struct Together<'a> {
+    /// Signals to stop, so far.
+    stop: &'a AtomicUsize,
+    /// Something went wrong somewhere: all are to end.
+    failed: AtomicBool,
+    /// Shards that have open rounds, or may yet have.
+    open: AtomicUsize,
+    /// Shards that still take in frames.
+    receiving: AtomicUsize,
+}
+
+impl<'a> Together<'a> {
+    pub(super) fn new(stop: &'a AtomicUsize) -> Self {
+        let (open, receiving) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { stop, failed: AtomicBool::new(false), open, receiving }
+    }
+
+    pub(super) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// One shard more.
+    pub(super) fn enter(&self) -> Entered<'_, 'a> {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        self.receiving.fetch_add(1, Ordering::Relaxed);
+        Entered { together: self, is_open: true, is_receiving: true }
+    }
+
+    fn stops(&self) -> usize {
+        // An error hurries as a second signal does.
+        if self.failed.load(Ordering::Relaxed) { 2 } else { self.stop.load(Ordering::Relaxed) }
+    }
+}
+
+/// A shard's part in [`Together`]; it ends with the shard, however that ends.
+pub(super) struct Entered<'t, 'a> {
+    together: &'t Together<'a>,
+    is_open: bool,
+    is_receiving: bool,
+}
+
+impl Entered<'_, '_> {
+    /// Has no open rounds, and will have none.
+    fn close(&mut self) {
+        if std::mem::take(&mut self.is_open) {
+            self.together.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Puts nothing into any queue any more.
+    fn cease(&mut self) {
+        self.close();
+        if std::mem::take(&mut self.is_receiving) {
+            // With what was put into queues before.
+            self.together.receiving.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+impl Drop for Entered<'_, '_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.together.fail();
+        }
+        self.cease();
+    }
+}
+
+/// A shard and its ways to and from the main thread.
+pub(super) struct Shard<'n> {
+    node: Node<ClientShard>,
+    fleets: Receiver<Fleet>,
+    teller: Teller<'n>,
+}
+
+/// What becomes of a shard's effects.
+struct Teller<'n> {
+    names: &'n [Names],
+    lines: Lines,
+    tell: SyncSender<Told>,
+}
+
+impl<'n> Shard<'n> {
+    pub(super) fn new(
+        node: Node<ClientShard>,
+        names: &'n [Names],
+        tell: SyncSender<Told>,
+        fleets: Receiver<Fleet>,
+    ) -> Self {
+        Self { node, fleets, teller: Teller { names, lines: Lines::new(), tell } }
+    }
+
+    /// Runs until all shards are to end, and decides then what is still open.
+    pub(super) fn run(mut self, mut entered: Entered<'_, '_>, drain_ns: i64) -> anyhow::Result<Ended> {
+        let received = self.receive(&mut entered, drain_ns);
+        if received.is_err() {
+            entered.together.fail();
+        }
+        entered.cease();
+        while entered.together.receiving.load(Ordering::Acquire) > 0 {
+            std::thread::sleep(NAP);
+        }
+        received?;
+        let Self { node, teller, .. } = &mut self;
+        node.act(ClientShard::finish, |effect| teller.see(effect));
+        teller.pass_on();
+        let (client, driver, shed) = (node.role().counters(), node.driver_counters(), node.shed());
+        Ok(Ended { client, driver, shed })
+    }
+
+    fn receive(&mut self, entered: &mut Entered<'_, '_>, drain_ns: i64) -> anyhow::Result<()> {
+        let mut drain_until = None;
+        loop {
+            self.step()?;
+            let stops = entered.together.stops();
+            if stops > 0 && drain_until.is_none() {
+                let now = now_ns();
+                let shard = std::thread::current().name().map(str::to_owned);
+                tracing::info!(shard, "stopping: open rounds end at their deadlines");
+                self.node.role_mut().drain(now);
+                drain_until = Some(now.saturating_add(drain_ns));
+            }
+            if let Some(until) = drain_until {
+                if self.node.role().is_drained() {
+                    entered.close();
+                }
+                let all_closed = entered.together.open.load(Ordering::Relaxed) == 0;
+                if all_closed || stops > 1 || now_ns() >= until {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn step(&mut self) -> anyhow::Result<()> {
+        let Self { node, fleets, teller } = self;
+        node.step(|effect| teller.see(effect))?;
+        teller.pass_on();
+        if let Some(fleet) = fleets.try_iter().last()
+            && let Err(error) = node.role_mut().install(fleet)
+        {
+            tracing::warn!(%error, "a published distribution is not used");
+        }
+        Ok(())
+    }
+}
+
+impl Teller<'_> {
+    fn see(&mut self, effect: Effect<'_>) {
+        match effect {
+            Effect::Decided(decided) => {
+                if let Some(names) = self.names.get(decided.stream.0 as usize) {
+                    self.lines.write(&names.stream, &names.replicas, &decided);
+                }
+                if self.lines.len() >= LINES_BYTES {
+                    self.pass_on();
+                }
+            }
+            Effect::Published { name, distribution } => {
+                self.tell(Told::Published(name.to_owned(), distribution.clone()));
+            }
+            Effect::Note(note) => tracing::info!(?note, "noted"),
+            Effect::Send { .. } => {}
+        }
+    }
+
+    fn pass_on(&mut self) {
+        if self.lines.len() > 0 {
+            let lines = self.lines.take();
+            self.tell(Told::Decided(lines));
+        }
+    }
+
+    fn tell(&self, told: Told) {
+        // Nobody listens any more only when the output has failed, which the main thread reports.
+        let _ = self.tell.send(told);
+    }
+}

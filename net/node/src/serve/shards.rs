@@ -1,0 +1,158 @@
+//! The server divided among threads: each receives and verifies for its senders, and decides its streams.
+
+use super::compiler::Compiler;
+use super::config::{ServeConfig, nanoseconds};
+use super::output::{AllCounters, DecisionOutput};
+use super::shard::{Ended, Shard, Together, Told};
+use super::{Names, setup, tell_verifier};
+use crate::clock::now_ns;
+use crate::node::Node;
+use anyhow::{Context, anyhow};
+use centauri_engine::Fleet;
+use centauri_roles::ClientShard;
+use centauri_uring::DriverCounters;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread::ScopedJoinHandle;
+use std::time::Duration;
+
+/// So many messages of all shards wait for the main thread; a shard that finds no room waits, as a server of one thread does for
+/// its output.
+const TOLD_MAX: usize = 256;
+
+/// So often the main thread looks whether a fleet has been compiled, at least.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// As [`super::serve`], on a thread for each shard and one for the output.
+///
+/// # Errors
+/// As [`super::serve`].
+pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
+    let prepared = setup::prepare(config)?;
+    let sessions = setup::sessions(config, &prepared.fleet)?;
+    let names = Names::of(&prepared.fleet);
+    let (registry, identity) = (&prepared.registry, &prepared.identity);
+    let sharding = setup::sharding(config.shards);
+    let shards = ClientShard::group(&prepared.client, registry, identity, sessions, now_ns(), sharding)?;
+    let signatures = shards.first().context("no shards")?.signatures();
+    tell_verifier(signatures);
+    let verifier = signatures.kind().name();
+    let nodes: Vec<Node<ClientShard>> = shards
+        .into_iter()
+        .zip(setup::open_drivers(config)?)
+        .map(|(shard, driver)| Node::new(shard, driver))
+        .collect();
+    // The output comes last, so that whatever is wrong leaves no empty file behind.
+    let mut main = Main {
+        output: DecisionOutput::open(&config.output)?,
+        compiler: Compiler::new(prepared.fleet),
+        fleets: Vec::new(),
+    };
+    if let Some(node) = nodes.first() {
+        let (streams, shards) = (config.streams.len(), nodes.len());
+        tracing::info!(address = %node.address(), streams, shards, "listening");
+    }
+    let ended = main.run(nodes, &names, nanoseconds(config.drain_s), stop)?;
+    let counters = AllCounters { verifier, ..sum(&ended) };
+    counters.write(config.counters.as_deref())
+}
+
+/// What the main thread has to do.
+struct Main {
+    output: DecisionOutput,
+    compiler: Compiler,
+    /// For each shard its way, and a fleet that waits because one before it has not been installed yet.
+    fleets: Vec<(SyncSender<Fleet>, Option<Fleet>)>,
+}
+
+impl Main {
+    /// Runs all shards to their end.
+    fn run(
+        &mut self,
+        nodes: Vec<Node<ClientShard>>,
+        names: &[Names],
+        drain_ns: i64,
+        stop: &AtomicUsize,
+    ) -> anyhow::Result<Vec<Ended>> {
+        let together = Together::new(stop);
+        let (tell, told) = sync_channel(TOLD_MAX);
+        // All are entered before any runs, so that none takes itself for the last.
+        let entered: Vec<_> = nodes.iter().map(|_| together.enter()).collect();
+        std::thread::scope(|scope| {
+            let mut threads = Vec::new();
+            for (index, (node, entered)) in nodes.into_iter().zip(entered).enumerate() {
+                let (send, fleets) = sync_channel(1);
+                self.fleets.push((send, None));
+                let shard = Shard::new(node, names, tell.clone(), fleets);
+                let thread = std::thread::Builder::new().name(format!("shard {index}"));
+                let spawned = thread.spawn_scoped(scope, move || shard.run(entered, drain_ns));
+                threads.push(spawned.inspect_err(|_| together.fail()).context("no thread for a shard")?);
+            }
+            drop(tell);
+            // Whoever still tells something afterwards finds nobody listening, and goes on.
+            let written = self.listen(told).inspect_err(|_| together.fail());
+            let ended: Vec<anyhow::Result<Ended>> = threads.into_iter().map(join).collect();
+            written?;
+            ended.into_iter().collect()
+        })
+    }
+
+    /// Does what the shards tell until the last of them has ended.
+    #[expect(clippy::needless_pass_by_value, reason = "on an error the way to here must end")]
+    fn listen(&mut self, told: Receiver<Told>) -> anyhow::Result<()> {
+        loop {
+            let first = match told.recv_timeout(LOOK_EVERY) {
+                Ok(first) => Some(first),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
+            // No more than there is room for: what is written should be on its way before long.
+            for told in first.into_iter().chain(told.try_iter().take(TOLD_MAX)) {
+                match told {
+                    Told::Decided(lines) => self.output.write_lines(&lines),
+                    Told::Published(name, distribution) => self.compiler.publish(&name, &distribution),
+                }
+            }
+            self.output.flush()?;
+            self.pass_on_fleets();
+        }
+    }
+
+    /// Never waits for a shard, for that may be waiting for the main thread.
+    fn pass_on_fleets(&mut self) {
+        if let Some(fleet) = self.compiler.finished() {
+            for (_, waiting) in &mut self.fleets {
+                // It has all that one before it had.
+                *waiting = Some(fleet.clone());
+            }
+        }
+        for (way, waiting) in &mut self.fleets {
+            if let Some(fleet) = waiting.take()
+                && let Err(TrySendError::Full(fleet)) = way.try_send(fleet)
+            {
+                *waiting = Some(fleet);
+            }
+        }
+    }
+}
+
+fn join(thread: ScopedJoinHandle<'_, anyhow::Result<Ended>>) -> anyhow::Result<Ended> {
+    let name = thread.thread().name().unwrap_or_default().to_owned();
+    thread.join().unwrap_or_else(|_| Err(anyhow!("{name} ended unexpectedly")))
+}
+
+/// What the shards counted, together: sums, and of the largest values the largest.
+fn sum(ended: &[Ended]) -> AllCounters<'static> {
+    let mut client: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let (mut driver, mut shed) = (DriverCounters::default(), 0);
+    for shard in ended {
+        for &(name, count) in &shard.client {
+            let sum = client.entry(name).or_default();
+            *sum = if name.contains("_max_") { count.max(*sum) } else { count + *sum };
+        }
+        driver += shard.driver;
+        shed += shard.shed;
+    }
+    AllCounters { client: client.into_iter().collect(), verifier: "", driver, shed, tcp: None }
+}

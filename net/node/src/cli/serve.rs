@@ -25,6 +25,7 @@ Example configuration:
   node     = \"engine\"           # the server's own name in the registry
   key      = \"engine.key\"       # made by `centauri keygen`
   output   = \"decisions.jsonl\"  # default: -, standard output
+  # shards = 4                  # default: 1; so many threads divide senders and streams among them
 
   [[streams]]
   name     = \"road/7\"           # as in the model

@@ -67,7 +67,8 @@ pub struct ServeConfig {
     /// `driver_buffer_bytes` below 65,536.
     #[serde(default = "driver_gro")]
     pub driver_gro: bool,
-    /// How many threads receive, verify and decide, each for its part of the senders and of the streams: 1 to 256.
+    /// How many threads receive, verify and decide, each for its part of the senders and of the streams (eight at a time, in the
+    /// order of `streams`): 1 to 256. More than one take no trains from the kernel (`driver_gro`), and no `[tcp]`.
     #[serde(default = "one")]
     pub shards: usize,
     /// Frames from TCP connections; without it none are accepted.

@@ -76,9 +76,9 @@ fn sheds(choice: DriverChoice) {
     }
     assert_eq!(node.driver_counters().kernel_drops, 0);
     let shed = u32::try_from(node.shed()).expect("a small number");
-    // From more than three quarters down to a half of what fits, and no further than a wait's datagrams.
+    // Down to a half of what fits, and no further than what one call takes: a ring has buffers filled already.
     let fits = f64::from(before) / 0.7;
-    assert!((0.2 * fits..0.5 * fits).contains(&f64::from(shed)), "{choice}: {shed} of {fits}");
+    assert!((0.2 * fits..0.65 * fits).contains(&f64::from(shed)), "{choice}: {shed} of {fits}");
     // The oldest went; what was read came in order, and the newest is there.
     let read: Vec<u32> = node.role().seen.iter().copied().skip(before as usize).collect();
     assert_eq!(read, (before + shed..sent).collect::<Vec<u32>>(), "{choice}");

@@ -82,8 +82,7 @@ pub(crate) fn slot_of(index: i64, slots: usize) -> usize {
 
 /// Whether `index` is one of the `slots` windows from `next` on.
 pub(crate) fn is_open(index: i64, next: i64, slots: usize) -> bool {
-    let ahead = i128::from(index) - i128::from(next);
-    ahead >= 0 && ahead < slots as i128
+    index >= next && index.abs_diff(next) < slots as u64
 }
 
 /// `a − b` in seconds, without overflow.

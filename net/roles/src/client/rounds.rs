@@ -247,12 +247,12 @@ impl Rounds {
     pub(super) fn take(&mut self, now_ns: i64, at: (StreamIndex, u8), round: i64, value: f64) -> Taken {
         let (index, position) = at;
         let Some(stream) = self.streams.get(index as usize) else { return Taken::Late };
-        let judged = match self.judged {
+        let judged = match &self.judged {
             Some(judged) if judged.is_of(now_ns, stream.pace, round) => judged,
             _ => {
                 let Some(pace) = self.pace(stream) else { return Taken::Late };
                 let judged = Judged::new(now_ns, (stream.pace, pace), round, self.ahead);
-                *self.judged.insert(judged)
+                self.judged.insert(judged)
             }
         };
         if round < stream.next || judged.is_late {

@@ -33,7 +33,7 @@ pub(crate) struct EpollDriver {
 impl EpollDriver {
     pub(crate) fn new(socket: Socket, config: &DriverConfig) -> io::Result<Self> {
         let epoll = create()?;
-        control(&epoll, libc::EPOLL_CTL_ADD, &socket)?;
+        control(&epoll, libc::EPOLL_CTL_ADD, &socket, 0)?;
         let count = usize::from(config.buffers.min(BATCH_MAX));
         Ok(Self {
             socket,
@@ -132,9 +132,9 @@ impl DatagramDriver for EpollDriver {
         let source = source.try_clone_to_owned()?;
         if let Some(former) = self.source.take() {
             // Not by closing it alone: others may hold what it is a duplicate of.
-            control(&self.epoll, libc::EPOLL_CTL_DEL, &former)?;
+            control(&self.epoll, libc::EPOLL_CTL_DEL, &former, 0)?;
         }
-        control(&self.epoll, libc::EPOLL_CTL_ADD, &source)?;
+        control(&self.epoll, libc::EPOLL_CTL_ADD, &source, 0)?;
         self.source = Some(source);
         Ok(())
     }
@@ -151,20 +151,22 @@ impl DatagramDriver for EpollDriver {
 impl Drop for EpollDriver {
     fn drop(&mut self) {
         if let Some(source) = &self.source {
-            let _ = control(&self.epoll, libc::EPOLL_CTL_DEL, source);
+            let _ = control(&self.epoll, libc::EPOLL_CTL_DEL, source, 0);
         }
     }
 }
 
-fn create() -> io::Result<OwnedFd> {
+/// An empty set of descriptors to wait for.
+pub(crate) fn create() -> io::Result<OwnedFd> {
     // SAFETY: epoll_create1() takes a number only.
     let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
     // SAFETY: the call succeeded, so `fd` is open, and nobody else has it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-fn control(epoll: &OwnedFd, what: libc::c_int, fd: &impl AsRawFd) -> io::Result<()> {
-    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: 0 };
+/// Puts a descriptor into the set, to be told of by `word` while it is readable, or takes it out.
+pub(crate) fn control(epoll: &OwnedFd, what: libc::c_int, fd: &impl AsRawFd, word: u64) -> io::Result<()> {
+    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: word };
     // SAFETY: both descriptors are open, and the kernel reads `event` during the call.
     check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), what, fd.as_raw_fd(), &raw mut event) })?;
     Ok(())

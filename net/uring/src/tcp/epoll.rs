@@ -4,10 +4,11 @@ use super::listener::{Listener, canonical};
 use super::table::{ConnectionId, Table};
 use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
 use crate::DriverKind;
+use crate::epoll::{control, create};
 use crate::socket::check;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Most connections that one call reads from, and that it accepts.
 const BATCH_MAX: usize = 64;
@@ -30,16 +31,12 @@ pub(super) struct EpollTcp {
 impl EpollTcp {
     pub(super) fn new(listener: Listener, config: &TcpConfig) -> io::Result<Self> {
         listener.socket.set_nonblocking(true)?;
-        // SAFETY: epoll_create1() takes a number only.
-        let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
-        // SAFETY: the call succeeded, so `fd` is open, and nobody else has it.
-        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
         let count = usize::from(config.buffers).min(BATCH_MAX);
         let mut driver = Self {
             listener,
             listening: false,
             table: Table::new(config.connections_max),
-            epoll,
+            epoll: create()?,
             // Zeroed by the allocator: pages become resident when bytes reach them.
             buffers: vec![0; count * config.buffer_bytes],
             buffer_bytes: config.buffer_bytes,
@@ -193,11 +190,4 @@ impl TcpDriver for EpollTcp {
     fn counters(&self) -> TcpCounters {
         self.counters
     }
-}
-
-fn control(epoll: &OwnedFd, what: libc::c_int, fd: &impl AsRawFd, word: u64) -> io::Result<()> {
-    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: word };
-    // SAFETY: both descriptors are open, and the kernel reads `event` during the call.
-    check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), what, fd.as_raw_fd(), &raw mut event) })?;
-    Ok(())
 }

@@ -29,8 +29,12 @@ pub fn measured(
     }
     let mut out = std::io::stdout().lock();
     let told = if json { write(&mut out, &lines) } else { out.write_all(table(&lines).as_bytes()) };
+    printed(told)
+}
+
+/// What came of writing to standard output. That whoever read it has seen enough is no error.
+pub(crate) fn printed(told: std::io::Result<()>) -> anyhow::Result<()> {
     match told {
-        // Whoever read the output has seen enough.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         told => told.context("standard output"),
     }

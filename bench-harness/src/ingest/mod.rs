@@ -11,7 +11,7 @@ pub mod traffic;
 pub mod verify;
 pub mod work;
 
-use crate::output::measured;
+use crate::output::{measured, printed};
 use crate::provenance;
 use crate::result::Line;
 use centauri_uring::{DriverChoice, DriverConfig};
@@ -107,11 +107,7 @@ fn run_soak(args: &Args) -> anyhow::Result<()> {
     })?;
     let json = serde_json::to_string(&outcome)?;
     let text = if args.json { json } else { outcome.text() };
-    writeln!(std::io::stdout(), "{text}").or_else(|error| match error.kind() {
-        // Whoever read has had enough.
-        std::io::ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(error.into()),
-    })
+    printed(writeln!(std::io::stdout(), "{text}"))
 }
 
 fn lines(args: &Args) -> anyhow::Result<Vec<Line>> {

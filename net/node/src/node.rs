@@ -118,8 +118,8 @@ impl<R: Role> Node<R> {
         self.connections.as_ref()
     }
 
-    /// Waits for datagrams, and for what connections bring, until the role's next deadline (at most some tens of milliseconds), hands over what came, does
-    /// what is due, and sends. Everything that is not a datagram to send goes to `seen`.
+    /// Waits for datagrams, and for what connections bring, until the role's next deadline (at most some tens of milliseconds),
+    /// hands over what came, does what is due, and sends. Everything that is not a datagram to send goes to `seen`.
     ///
     /// However much comes, what is due is done between two slices of it. Datagrams wait in the socket's buffer, which has its
     /// limit in bytes. When that is nearly full the oldest of them are thrown away and counted ([`Node::shed`]), before the

@@ -1,5 +1,6 @@
 //! The io_uring driver.
 
+pub(crate) mod buffered;
 pub(crate) mod buffers;
 mod mapping;
 mod probe;

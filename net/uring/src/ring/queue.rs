@@ -1,16 +1,16 @@
 //! A ring with one multishot `recvmsg` on one descriptor, and the buffers it fills.
 
+use super::buffered::{BUFFER_GROUP, BufferedRing};
 use super::buffers::{ProvidedBuffers, TAKEN_MAX};
 use crate::control::CONTROL_BYTES;
 use crate::sockaddr::NAME_BYTES;
 use crate::{DriverConfig, RingUnavailable};
 use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};
-use io_uring::{IoUring, cqueue, opcode};
+use io_uring::{cqueue, opcode};
 use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-const BUFFER_GROUP: u16 = 0;
 const RECEIVE_ID: u64 = 1;
 const WAKE_ID: u64 = 2;
 /// Two standing requests, and their successors.
@@ -62,9 +62,8 @@ enum End {
 
 /// A ring made, disabled, on any thread; [`start`](Self::start) binds it to the calling one.
 pub(super) struct ReceiveQueue {
-    // Dropped first: closing the ring makes the kernel let go of the buffers.
-    ring: IoUring,
-    buffers: ProvidedBuffers,
+    // Dropped first: closing the ring makes the kernel let go of the template.
+    ring: BufferedRing,
     /// The sizes of name and control field, for the kernel and for parsing.
     template: Box<libc::msghdr>,
     features: RingFeatures,
@@ -92,32 +91,22 @@ impl ReceiveQueue {
     pub(super) fn new(features: RingFeatures, config: &DriverConfig) -> Result<Self, RingUnavailable> {
         let buffers = ProvidedBuffers::new(config.buffers, slot_bytes(config.buffer_bytes))
             .map_err(|cause| RingUnavailable::new("mapping receive buffers", &cause))?;
-        let ring = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_r_disabled()
-            // Each buffer can be in one completion, and the end of the request needs one more:
-            // twice the buffers cannot overflow.
-            .setup_cqsize(u32::from(config.buffers) * 2)
-            .build(SUBMISSION_ENTRIES)
-            .map_err(|cause| RingUnavailable::new("creating a ring", &cause))?;
-        if !ring.params().is_feature_ext_arg() {
+        // Each buffer can be in one completion, and the end of the request needs one more: twice the
+        // buffers cannot overflow.
+        let completions = u32::from(config.buffers) * 2;
+        let ring = BufferedRing::new(buffers, SUBMISSION_ENTRIES, completions, false)?;
+        if !ring.ring.params().is_feature_ext_arg() {
             let missing = "the kernel lacks IORING_FEAT_EXT_ARG";
             return Err(RingUnavailable::new("waiting with a time limit", missing));
         }
-        let features = RingFeatures { min_wait: features.min_wait && ring.params().is_feature_min_timeout() };
-        let (address, entries) = buffers.registration();
-        // SAFETY: the address is of a live mapping of `entries` entries. `buffers` moves into the
-        // same value as `ring` and is dropped after it; the mapping does not move with it.
-        unsafe { ring.submitter().register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0) }
-            .map_err(|cause| RingUnavailable::new("registering a ring of buffers", &cause))?;
+        let features =
+            RingFeatures { min_wait: features.min_wait && ring.ring.params().is_feature_min_timeout() };
         // SAFETY: all zeroes is a valid msghdr: null pointers and lengths of zero.
         let mut template: libc::msghdr = unsafe { std::mem::zeroed() };
         template.msg_namelen = NAME_BYTES as libc::socklen_t;
         template.msg_controllen = CONTROL_BYTES;
         Ok(Self {
             ring,
-            buffers,
             template: Box::new(template),
             features,
             started: false,
@@ -133,7 +122,7 @@ impl ReceiveQueue {
     /// Enables the ring for the calling thread; no other may call [`wait`](Self::wait) from now on.
     pub(super) fn start(&mut self) -> io::Result<()> {
         if !self.started {
-            self.ring.submitter().register_enable_rings()?;
+            self.ring.ring.submitter().register_enable_rings()?;
             self.started = true;
         }
         Ok(())
@@ -154,10 +143,10 @@ impl ReceiveQueue {
         // SAFETY: the kernel reads the template when it takes the entry in. The template lies on
         // the heap, so it stays in place when this value moves, is never written to, and outlives
         // the ring, which is dropped first. Buffers come from the registered group.
-        unsafe { self.ring.submission().push(&entry) }.map_err(io::Error::other)?;
+        unsafe { self.ring.ring.submission().push(&entry) }.map_err(io::Error::other)?;
         // Also when the call below fails: the entry then waits in the queue for the next one.
         self.armed = true;
-        self.ring.submit()?;
+        self.ring.ring.submit()?;
         Ok(())
     }
 
@@ -168,9 +157,9 @@ impl ReceiveQueue {
         }
         let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).build().user_data(WAKE_ID);
         // SAFETY: the request has no memory. The kernel holds what the descriptor stands for.
-        unsafe { self.ring.submission().push(&entry) }.map_err(io::Error::other)?;
+        unsafe { self.ring.ring.submission().push(&entry) }.map_err(io::Error::other)?;
         self.watching = true;
-        self.ring.submit()?;
+        self.ring.ring.submit()?;
         Ok(())
     }
 
@@ -192,7 +181,7 @@ impl ReceiveQueue {
             return self.enter(count, &Timespec::from(timeout), linger_us);
         }
         self.enter(1, &Timespec::from(timeout), 0)?;
-        let come = self.ring.completion().len();
+        let come = self.ring.ring.completion().len();
         if come == 0 || come >= count as usize {
             return Ok(());
         }
@@ -205,7 +194,7 @@ impl ReceiveQueue {
 
     fn enter(&self, count: u32, timeout: &Timespec, min_wait_us: u32) -> io::Result<()> {
         let args = SubmitArgs::new().timespec(timeout).min_wait_usec(min_wait_us);
-        match self.ring.submitter().submit_with_args(count as usize, &args) {
+        match self.ring.ring.submitter().submit_with_args(count as usize, &args) {
             Ok(_) => Ok(()),
             // ETIME: nothing came. EBUSY: completions must be taken out before more can come.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ETIME | libc::EBUSY)) => Ok(()),
@@ -215,9 +204,9 @@ impl ReceiveQueue {
 
     /// Hands over every completion that is there, up to [`TAKEN_MAX`] at a time. Buffers go back when `visit` returns.
     pub(super) fn drain(&mut self, visit: &mut dyn FnMut(&[Completion<'_>])) {
-        let mut completions = self.ring.completion();
+        let mut completions = self.ring.ring.completion();
         loop {
-            let mut filled = self.buffers.filled();
+            let mut filled = self.ring.buffers.filled();
             let mut ends = [End::Unreadable; TAKEN_MAX];
             let mut count = 0;
             while let Some(end) = ends.get_mut(count) {
@@ -266,7 +255,7 @@ impl ReceiveQueue {
             return;
         }
         let limit = Some(Timespec::from(CANCEL_WAIT));
-        if self.ring.submitter().register_sync_cancel(limit, CancelBuilder::any()).is_ok() {
+        if self.ring.ring.submitter().register_sync_cancel(limit, CancelBuilder::any()).is_ok() {
             // The end of the request is itself deferred work, which an enter call runs.
             let _ = self.enter(1, &Timespec::from(CANCEL_WAIT), 0);
         }

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::fd::BorrowedFd;
 
 /// Bytes of a connection, in the order they were sent, cut anywhere; borrowed from the driver's buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Chunk<'a> {
     /// Whose.
     pub connection: ConnectionId,

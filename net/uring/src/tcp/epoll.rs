@@ -129,7 +129,7 @@ impl TcpDriver for EpollTcp {
 
     fn receive(&mut self, sink: &mut dyn TcpSink) -> io::Result<usize> {
         self.listen()?;
-        let mut chunks = [Chunk { connection: ConnectionId::of_word(0), bytes: &[] }; BATCH_MAX];
+        let mut chunks = [Chunk::default(); BATCH_MAX];
         let mut ends = [None; BATCH_MAX];
         let (mut count, mut accepting) = (0, false);
         let ready = self.ready()?;

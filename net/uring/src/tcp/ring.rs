@@ -7,11 +7,12 @@
 use super::listener::{Listener, canonical};
 use super::table::{ConnectionId, Table};
 use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
+use crate::ring::buffered::{BUFFER_GROUP, BufferedRing};
 use crate::ring::buffers::{ProvidedBuffers, TAKEN_MAX};
 use crate::socket::check;
 use crate::{DriverKind, RingUnavailable};
 use io_uring::types::Fd;
-use io_uring::{IoUring, cqueue, opcode, squeue};
+use io_uring::{cqueue, opcode, squeue};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Read as _};
@@ -19,7 +20,6 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd};
 use std::thread::{self, ThreadId};
 
-const BUFFER_GROUP: u16 = 0;
 /// Requests that are handed to the kernel together.
 const SUBMISSION_ENTRIES: u32 = 256;
 /// What the accepting request is called; connections have smaller words.
@@ -46,19 +46,12 @@ impl Prepared {
     }
 }
 
+#[derive(Debug)]
 struct Ring {
-    // Dropped first: closing the ring makes the kernel let go of the buffers.
-    ring: IoUring,
-    buffers: ProvidedBuffers,
+    inner: BufferedRing,
     /// Readable since the kernel had something for the ring. The ring's own descriptor would not do: whoever polls it is not
     /// told of work that the kernel has put off until it is asked.
     told: File,
-}
-
-impl std::fmt::Debug for Ring {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ring").field("buffers", &self.buffers).finish_non_exhaustive()
-    }
 }
 
 /// What one completion of a connection said, before its buffer is looked at.
@@ -96,24 +89,14 @@ impl RingTcp {
         // Each buffer can be in one completion, and each connection can end: with as many again the kernel need not keep
         // completions aside. It would, and none would be lost.
         let completions = usize::from(config.buffers) + config.connections_max + SUBMISSION_ENTRIES as usize;
-        let ring = IoUring::builder()
-            .setup_single_issuer()
-            .setup_defer_taskrun()
-            .setup_taskrun_flag()
-            .setup_r_disabled()
-            .setup_cqsize(u32::try_from(completions.next_power_of_two()).unwrap_or(1 << 16))
-            .build(SUBMISSION_ENTRIES)
-            .map_err(|cause| RingUnavailable::new("creating a ring for TCP", &cause))?;
-        let (address, entries) = buffers.registration();
-        // SAFETY: the address is of a live mapping of `entries` entries. `buffers` moves into the same value as `ring` and is
-        // dropped after it; the mapping does not move with it.
-        unsafe { ring.submitter().register_buf_ring_with_flags(address, entries, BUFFER_GROUP, 0) }
-            .map_err(|cause| RingUnavailable::new("registering a ring of buffers for TCP", &cause))?;
+        let completions = u32::try_from(completions.next_power_of_two()).unwrap_or(1 << 16);
+        let inner = BufferedRing::new(buffers, SUBMISSION_ENTRIES, completions, true)?;
         let told = event().map_err(|cause| RingUnavailable::new("making an eventfd", &cause))?;
-        ring.submitter()
+        let submitter = inner.ring.submitter();
+        submitter
             .register_eventfd(told.as_raw_fd())
             .map_err(|cause| RingUnavailable::new("registering an eventfd", &cause))?;
-        Ok(Prepared { ring: Ring { ring, buffers, told } })
+        Ok(Prepared { ring: Ring { inner, told } })
     }
 
     /// Makes the ring the calling thread's, or finds that it is.
@@ -123,7 +106,7 @@ impl RingTcp {
             Some(owner) if owner == here => Ok(()),
             Some(_) => Err(io::Error::other("the ring belongs to the thread that received first")),
             None => {
-                self.ring.ring.submitter().register_enable_rings()?;
+                self.ring.inner.ring.submitter().register_enable_rings()?;
                 self.owner = Some(here);
                 Ok(())
             }
@@ -146,7 +129,7 @@ impl RingTcp {
             let fd = Fd(stream.as_raw_fd());
             let entry = if one_each {
                 // No memory of ours, and as many bytes as the buffer that the kernel picks has.
-                opcode::Recv::new(fd, std::ptr::null_mut(), self.ring.buffers.slot_bytes())
+                opcode::Recv::new(fd, std::ptr::null_mut(), self.ring.inner.buffers.slot_bytes())
                     .buf_group(BUFFER_GROUP)
                     .build()
                     .flags(squeue::Flags::BUFFER_SELECT)
@@ -158,7 +141,7 @@ impl RingTcp {
                 return Err(error);
             }
         }
-        match self.ring.ring.submit() {
+        match self.ring.inner.ring.submit() {
             // EBUSY: completions must be taken out before more can come.
             Err(error) if !matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EINTR)) => Err(error),
             _ => Ok(()),
@@ -169,9 +152,9 @@ impl RingTcp {
     fn take(&mut self, sink: &mut dyn TcpSink) -> usize {
         let mut chunks = 0;
         loop {
-            let Ring { ring, buffers, .. } = &mut self.ring;
+            let BufferedRing { ring, buffers } = &mut self.ring.inner;
             let mut filled = buffers.filled();
-            let mut arrived = [(ConnectionId::of_word(0), Arrived::Nothing); TAKEN_MAX];
+            let mut arrived = [(ConnectionId::default(), Arrived::Nothing); TAKEN_MAX];
             let mut accepted = [None; TAKEN_MAX];
             let mut count = 0;
             let mut completions = ring.completion();
@@ -225,7 +208,7 @@ impl RingTcp {
             if count == 0 {
                 return chunks;
             }
-            let mut all = [Chunk { connection: ConnectionId::of_word(0), bytes: &[] }; TAKEN_MAX];
+            let mut all = [Chunk::default(); TAKEN_MAX];
             let bytes = arrived.iter().filter_map(|(id, arrived)| match arrived {
                 Arrived::Bytes(place) => Some(Chunk { connection: *id, bytes: filled.bytes(*place) }),
                 _ => None,
@@ -284,12 +267,12 @@ fn event() -> io::Result<File> {
 
 impl Ring {
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
-        if self.ring.submission().is_full() {
-            self.ring.submit()?;
+        if self.inner.ring.submission().is_full() {
+            self.inner.ring.submit()?;
         }
         // SAFETY: the requests are accepts and receives of descriptors, with no memory but the registered buffers, which
         // outlive the ring. A descriptor that is closed meanwhile makes its request fail, or is held by the kernel.
-        unsafe { self.ring.submission().push(entry) }.map_err(io::Error::other)
+        unsafe { self.inner.ring.submission().push(entry) }.map_err(io::Error::other)
     }
 }
 
@@ -321,8 +304,8 @@ impl TcpDriver for RingTcp {
 
     fn close(&mut self, connection: ConnectionId) {
         // A request that the kernel has not taken in yet goes by the descriptor's number, which is about to be free.
-        if !self.ring.ring.submission().is_empty() {
-            let _ = self.ring.ring.submit();
+        if !self.ring.inner.ring.submission().is_empty() {
+            let _ = self.ring.inner.ring.submit();
         }
         if let Some(stream) = self.table.remove(connection) {
             // Ends the standing request, which holds the socket beyond its descriptor.

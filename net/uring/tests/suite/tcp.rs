@@ -2,7 +2,8 @@
 
 use crate::common::{PATIENCE, V4, Variant, pattern, peer, small, with_each_driver};
 use centauri_uring::{
-    Chunk, ConnectionId, DriverChoice, End, TcpConfig, TcpDriver, TcpSink, open_tcp, probe_io_uring,
+    Chunk, ConnectionId, DatagramDriver, DriverChoice, End, TcpConfig, TcpDriver, TcpSink, open_tcp,
+    probe_io_uring,
 };
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -272,14 +273,19 @@ fn a_connection_closed_from_here_is_over_for_its_peer_and_tells_nothing_more() {
     });
 }
 
+/// A driver of datagrams whose waits end for a TCP driver of the same kind, too.
+fn pair(variant: Variant) -> (Box<dyn DatagramDriver>, Box<dyn TcpDriver>) {
+    let choice = if matches!(variant, Variant::Epoll) { DriverChoice::Epoll } else { DriverChoice::IoUring };
+    let mut datagrams = variant.open(V4, small());
+    let tcp = opened(choice, few());
+    datagrams.wake_on(tcp.wake_fd()).unwrap();
+    (datagrams, tcp)
+}
+
 #[test]
 fn a_datagram_drivers_wait_ends_for_a_connection_too() {
     with_each_driver(|variant| {
-        let choice =
-            if matches!(variant, Variant::Epoll) { DriverChoice::Epoll } else { DriverChoice::IoUring };
-        let mut datagrams = variant.open(V4, small());
-        let mut tcp = opened(choice, few());
-        datagrams.wake_on(tcp.wake_fd()).unwrap();
+        let (mut datagrams, mut tcp) = pair(variant);
         let mut seen = Seen::default();
         let long = Duration::from_secs(20);
         let mut wait = |tcp: &mut dyn TcpDriver, seen: &mut Seen, done: &dyn Fn(&Seen) -> bool| {
@@ -319,11 +325,7 @@ fn a_datagram_drivers_wait_ends_for_a_connection_too() {
 #[test]
 fn an_idle_pair_waits_as_long_as_it_is_told() {
     with_each_driver(|variant| {
-        let choice =
-            if matches!(variant, Variant::Epoll) { DriverChoice::Epoll } else { DriverChoice::IoUring };
-        let mut datagrams = variant.open(V4, small());
-        let mut tcp = opened(choice, few());
-        datagrams.wake_on(tcp.wake_fd()).unwrap();
+        let (mut datagrams, mut tcp) = pair(variant);
         let mut seen = Seen::default();
         let _idle = TcpStream::connect(tcp.local_addr()).unwrap();
         for _ in 0..3 {

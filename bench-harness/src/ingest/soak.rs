@@ -13,7 +13,7 @@ use anyhow::{Context as _, bail};
 use centauri::connections::{ConnectionLimits, Connections};
 use centauri::node::Node;
 use centauri_roles::{Client, Effect, Role as _};
-use centauri_uring::{DriverConfig, TcpConfig, open, open_tcp};
+use centauri_uring::{DriverConfig, DriverKind, TcpConfig, open, open_tcp};
 use centauri_wire::VerifierChoice;
 use outcome::{Received, resident_bytes};
 use sending::{Road, Sending, Told};
@@ -56,6 +56,7 @@ impl Soak {
         let socket = open(here, &self.driver).context("the receiving socket")?;
         let config = TcpConfig { choice: self.driver.choice, ..TcpConfig::default() };
         let listener = open_tcp(here, &config).context("the listening socket")?;
+        let datagrams = socket.kind();
         let road = Road::new(socket.local_addr(), listener.local_addr());
         let clock = Arc::new(AtomicI64::new(PERIOD_NS / 2));
         let told = Arc::clone(&clock);
@@ -78,7 +79,7 @@ impl Soak {
                 if let Some((core, _)) = cores::two() {
                     cores::pin(core);
                 }
-                let received = self.receive(node, &clock, &road, &hear, progress);
+                let received = self.receive(node, datagrams, &clock, &road, &hear, progress);
                 road.end();
                 drop(hear);
                 received
@@ -97,6 +98,7 @@ impl Soak {
     fn receive(
         &self,
         mut node: Node<Client>,
+        datagrams: DriverKind,
         clock: &AtomicI64,
         road: &Road,
         hear: &Receiver<Told>,
@@ -150,7 +152,7 @@ impl Soak {
             wall_s: began.elapsed().as_secs_f64(),
             cpu_s: thread_cpu_s() - cpu_s,
             verifier: node.role().signatures().kind().name(),
-            kind: format!("{} and TCP by {}", self.driver.choice, connections.kind()),
+            kind: format!("datagrams by {datagrams}, TCP by {}", connections.kind()),
         })
     }
 }

@@ -48,8 +48,9 @@ impl AcceptedSet {
 ///
 /// Times are nanoseconds since the Unix epoch and should not go backwards; if they do, nothing worse
 /// happens than that deadlines are judged by the time given. A driver calls [`Role::handle`] for each
-/// datagram with the time it was received (or [`Role::handle_batch`] for those that came together), [`Role::tick`] when [`Role::next_deadline`] has come (after
-/// the datagrams that were received before it), and carries out the effects after each call.
+/// datagram with the time it was received (or [`Role::handle_batch`] for those that came together),
+/// [`Role::tick`] when [`Role::next_deadline`] has come (after the datagrams that were received before
+/// it), and carries out the effects after each call.
 pub trait Role {
     /// Takes in one datagram; says whether its frame was accepted.
     fn handle(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8], effects: &mut Effects) -> bool;

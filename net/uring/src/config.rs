@@ -132,8 +132,8 @@ pub struct DriverConfig {
     pub socket_receive_bytes: usize,
     /// Whether the kernel may hand over trains (`UDP_GRO`): consecutive datagrams of one flow and one size that came together
     /// take one buffer and the way through the network stack once. The driver divides them again; what the sink sees is the
-    /// same, but [`kernel_drops`](crate::DriverCounters::kernel_drops) counts a train that was thrown away as one. Buffers of less than 65,536 bytes would cut trains, so with these, or where the kernel has no `UDP_GRO`, this
-    /// changes nothing.
+    /// same, but [`kernel_drops`](crate::DriverCounters::kernel_drops) counts a train that was thrown away as one. Buffers of
+    /// less than 65,536 bytes would cut trains, so with these, or where the kernel has no `UDP_GRO`, this changes nothing.
     pub gro: bool,
 }
 

@@ -340,7 +340,7 @@ fn a_hostile_network(driver: &str) {
     let mut request = Vec::new();
     let start = RequestAction::Start { query: "*", validity_ns: 1, ttl_ns: 1_000_000_000, period_ns: 1 };
     Request { request_id: 1, action: start }
-        .encode(now_ns(), &key(SOURCE).identity(SOURCE), &mut request)
+        .encode(now_ns(), ENGINE, &key(SOURCE).identity(SOURCE), &mut request)
         .expect("a request");
     sender.send(&request);
     after_close(first);

@@ -40,9 +40,14 @@ pub struct Reading {
 /// ```
 #[must_use]
 pub fn compute(computation: Computation, readings: &[Reading]) -> Option<f64> {
+    compute_above(computation, 0.5, readings)
+}
+
+/// As [`compute`], where `count` counts readings above `above`.
+pub(crate) fn compute_above(computation: Computation, above: f64, readings: &[Reading]) -> Option<f64> {
     let values = readings.iter().map(|reading| reading.value);
     let result = match computation {
-        Computation::Count => Some(values.filter(|&value| value > 0.5).count() as f64),
+        Computation::Count => Some(values.filter(|&value| value > above).count() as f64),
         Computation::Sum => Some(values.fold(0.0, |sum, value| sum + value)),
         Computation::Mean => mean(readings),
         Computation::Min => values.reduce(f64::min),

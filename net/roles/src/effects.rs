@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use centauri_engine::{Decision, Distribution, Report, StreamId};
-use centauri_wire::NodeId;
+use centauri_wire::{NodeId, Outcome};
 
 /// What a role wants done, in order; kept and reused by the driver, so that a steady state allocates nothing.
 ///
@@ -118,6 +118,35 @@ pub enum Note {
         round: i64,
         /// The replica.
         node: NodeId,
+    },
+    /// A node refuses what it was asked for; told once, and again when the reason changes.
+    Refused {
+        /// The node that refuses.
+        node: NodeId,
+        /// The kind of reason.
+        outcome: Outcome,
+        /// What it was asked for.
+        query: String,
+        /// The reason in its words.
+        reason: String,
+    },
+    /// A node's clock is further off than the bound, surely.
+    ClockOff {
+        /// The node.
+        node: NodeId,
+        /// How far it is ahead, in nanoseconds.
+        offset_ns: i64,
+        /// How wrong that can be, either way.
+        error_ns: i64,
+    },
+    /// A node's clock that was off may be within the bound again.
+    ClockBack {
+        /// The node.
+        node: NodeId,
+        /// How far it is ahead, in nanoseconds.
+        offset_ns: i64,
+        /// How wrong that can be, either way.
+        error_ns: i64,
     },
     /// Rounds passed unattended and too many to be made up for; they get no decision.
     Skipped {
@@ -240,6 +269,11 @@ impl Effects {
         let start = self.reports.len();
         self.reports.extend_from_slice(reports);
         start..self.reports.len()
+    }
+
+    /// Reports that were kept.
+    pub(crate) fn reports(&self, kept: Range<usize>) -> &[Report] {
+        self.reports.get(kept).unwrap_or_default()
     }
 
     pub(crate) fn decided(

@@ -76,7 +76,7 @@ pub enum ConfigError {
         name: String,
     },
     /// A query that is none.
-    #[error("found the query {found:?}, expected `*` or stream numbers and ranges such as `1,4-9` (at most {limit})", limit = crate::QUERY_RANGES_MAX)]
+    #[error("found the query {found:?}, expected stream numbers (`*`, `1,4-9`; at most {limit} ranges), names (`road/*`) or a computation (`mean(road/*) over 60s`)", limit = crate::QUERY_RANGES_MAX)]
     Query {
         /// The text.
         found: String,
@@ -92,6 +92,13 @@ pub enum ConfigError {
     /// The verifier refuses to track a stream.
     #[error("streams: {0}")]
     Track(#[from] TrackError),
+}
+
+impl ConfigError {
+    /// A query that is none, cut to what a line of a log has room for.
+    pub(crate) fn query(text: &str) -> Self {
+        Self::Query { found: text.chars().take(80).collect() }
+    }
 }
 
 /// A fleet that cannot take the place of the one in force.

@@ -27,16 +27,14 @@ mod error;
 mod liar;
 mod limits;
 mod monitor;
-mod query;
 mod replica;
+mod requests;
 mod rng;
 mod role;
 mod sampler;
 mod signer;
 mod source;
-mod subscriptions;
 mod timing;
-mod upstreams;
 
 pub use client::{Client, ClientConfig, ClientShard, ClientStream, Pacing, RoundTiming, Sharding};
 pub use compute::{Reading, compute};
@@ -46,12 +44,13 @@ pub use error::{ConfigError, InstallError};
 pub use liar::Behaviour;
 pub use limits::*;
 pub use monitor::{Estimated, Monitor, MonitorConfig, Monitored};
-pub use query::StreamQuery;
-pub use replica::{Replica, ReplicaConfig, ReplicaStream, SourceStream};
+pub use replica::{ComputationLimits, Replica, ReplicaConfig, ReplicaStream, SourceStream};
+pub use requests::{
+    Asked, Catalogue, ClockBound, ClockEstimate, ComputationQuery, ComputationUpstream, NamePattern,
+    NamedStream, Query, RequestPolicy, StreamQuery, SubscriberLimits, Upstream,
+};
 pub use rng::SplitMix64;
 pub use role::{AcceptedSet, Received, Role};
 pub use sampler::SamplePolicy;
 pub use source::{Source, SourceConfig};
-pub use subscriptions::SubscriberLimits;
 pub use timing::Windows;
-pub use upstreams::{RequestPolicy, Upstream};

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use centauri_wire::{
-    Distribution, DistributionBody, EncodeError, Record, Request, Sample, SampleKind, SigningIdentity,
-    StreamFrameBuilder,
+    Answer, DecisionFrameBuilder, DecisionRecord, Distribution, DistributionBody, EncodeError, NodeId,
+    Record, Request, Sample, SampleKind, SigningIdentity, StreamFrameBuilder,
 };
 
 use crate::Effects;
@@ -46,12 +46,24 @@ impl Signer {
     pub(crate) fn request(
         &mut self,
         now_ns: i64,
-        to: SocketAddr,
+        (receiver, to): (NodeId, SocketAddr),
         request: &Request<'_>,
         effects: &mut Effects,
     ) -> bool {
         let stamp = self.stamp(now_ns);
-        let encoded = request.encode(stamp, &self.identity, &mut self.frame);
+        let encoded = request.encode(stamp, receiver, &self.identity, &mut self.frame);
+        self.send(encoded, &[to], effects)
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        now_ns: i64,
+        (receiver, to): (NodeId, SocketAddr),
+        answer: &Answer<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let stamp = self.stamp(now_ns);
+        let encoded = answer.encode(stamp, receiver, &self.identity, &mut self.frame);
         self.send(encoded, &[to], effects)
     }
 
@@ -97,6 +109,35 @@ impl Signer {
             while let Some(record) = records.next_if(|_| taken == 0 || !frame.is_full()) {
                 taken += 1;
                 if frame.push(&record).is_err() {
+                    self.failed += 1;
+                }
+            }
+            if frame.is_empty() {
+                continue;
+            }
+            match frame.finish(&self.identity) {
+                Ok(bytes) => emit(bytes),
+                Err(_) => self.failed += 1,
+            }
+        }
+    }
+
+    /// Signs `decisions` into frames of at most `bytes_max` bytes and gives each frame's bytes to `emit`.
+    pub(crate) fn decisions(
+        &mut self,
+        timestamp_ns: i64,
+        bytes_max: usize,
+        decisions: impl IntoIterator<Item = DecisionRecord>,
+        mut emit: impl FnMut(&[u8]),
+    ) {
+        let mut decisions = decisions.into_iter().peekable();
+        while decisions.peek().is_some() {
+            let mut frame = DecisionFrameBuilder::begin(&mut self.frame, timestamp_ns, bytes_max);
+            // A frame without room for one would never end.
+            let mut taken = 0;
+            while let Some(decision) = decisions.next_if(|_| taken == 0 || !frame.is_full()) {
+                taken += 1;
+                if frame.push(&decision).is_err() {
                     self.failed += 1;
                 }
             }

@@ -9,8 +9,8 @@ use centauri_wire::{
 };
 
 use crate::counters::counters;
+use crate::requests::{Subscriptions, resolve_own};
 use crate::signer::Signer;
-use crate::subscriptions::Subscriptions;
 use crate::{ConfigError, EVENTS_PER_TICK_MAX, Effects, Role, SubscriberLimits};
 
 /// What a source is told.
@@ -18,6 +18,8 @@ use crate::{ConfigError, EVENTS_PER_TICK_MAX, Effects, Role, SubscriberLimits};
 pub struct SourceConfig {
     /// The number of its stream.
     pub stream: StreamId,
+    /// Its stream's name, by which it can be asked for; none if empty.
+    pub name: String,
     /// Bounds on subscriptions.
     pub subscribers: SubscriberLimits,
     /// The acceptance of frames.
@@ -32,6 +34,7 @@ impl SourceConfig {
     pub fn new(stream: StreamId) -> Self {
         Self {
             stream,
+            name: String::new(),
             subscribers: SubscriberLimits::default(),
             limits: Limits::default(),
             first_sequence: 0,
@@ -60,6 +63,7 @@ counters! {
 /// reading is sent. A reading older than the request's validity is not sent to that subscriber.
 pub struct Source {
     stream: StreamId,
+    name: String,
     readings: Box<dyn Iterator<Item = (i64, f64)> + Send>,
     next: Option<(i64, f64)>,
     sequence: i64,
@@ -95,11 +99,12 @@ impl Source {
         let next = readings.next();
         Ok(Self {
             stream: config.stream,
+            name: config.name.clone(),
             readings,
             next,
             sequence: config.first_sequence,
             nonce: Some(u64::try_from(now_ns).unwrap_or(0)),
-            verifier: Verifier::new(registry, config.limits),
+            verifier: Verifier::new(registry, config.limits).for_node(identity.id()),
             signer: Signer::new(identity),
             subscriptions: Subscriptions::new(config.subscribers)?,
             counters: SourceCounters::default(),
@@ -161,9 +166,13 @@ impl Role for Source {
             self.counters.frames_unexpected += 1;
             return true;
         };
-        let stream = self.stream;
-        let serves = |query: &crate::StreamQuery| query.contains(stream);
-        self.subscriptions.request(now_ns, from, accepted.header(), request, serves, effects);
+        let own = std::iter::once((self.stream, self.name.as_str()));
+        let header = accepted.header();
+        let resolve = |query: &_, _| resolve_own(query, own);
+        let reply = self.subscriptions.request(now_ns, from, header, request, resolve, effects);
+        if let Some(reply) = reply {
+            self.signer.answer(now_ns, reply.to, &reply.answer(), effects);
+        }
         true
     }
 

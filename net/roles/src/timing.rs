@@ -1,10 +1,13 @@
-//! Tumbling windows on a clock of nanoseconds.
+//! Tumbling and sliding windows on a clock of nanoseconds.
+
+use std::ops::RangeInclusive;
 
 use crate::error::{ConfigError, check_number};
 
-/// Windows of equal length, one after the other: window `i` covers `[epoch + i·period, epoch + (i+1)·period)`.
+/// Windows of equal length that open at equal distances: window `i` covers `[epoch + i·period, epoch + i·period + length)`.
 ///
-/// Indices may be negative. Nothing overflows: what lies outside 64 bits is `None`.
+/// With a length of one period they lie one after the other (*tumbling*); longer ones overlap (*sliding*), shorter ones leave
+/// gaps. Indices may be negative. Nothing overflows: what lies outside 64 bits is `None`.
 ///
 /// ```
 /// use centauri_roles::Windows;
@@ -17,16 +20,33 @@ use crate::error::{ConfigError, check_number};
 pub struct Windows {
     epoch_ns: i64,
     period_ns: i64,
+    length_ns: i64,
 }
 
 impl Windows {
-    /// Windows of `period_ns` (at least 1), the one of index 0 opening at `epoch_ns`.
+    /// Tumbling windows of `period_ns` (at least 1), the one of index 0 opening at `epoch_ns`.
     ///
     /// # Errors
     /// A period below 1.
     pub fn new(epoch_ns: i64, period_ns: i64) -> Result<Self, ConfigError> {
         check_number("period_ns", period_ns, period_ns > 0, "at least 1")?;
-        Ok(Self { epoch_ns, period_ns })
+        Ok(Self { epoch_ns, period_ns, length_ns: period_ns })
+    }
+
+    /// Windows of `length_ns` of which one opens every `period_ns` (both at least 1), the one of index 0 at `epoch_ns`.
+    ///
+    /// # Errors
+    /// A period or a length below 1.
+    ///
+    /// ```
+    /// use centauri_roles::Windows;
+    /// let windows = Windows::sliding(0, 10, 30)?;
+    /// assert_eq!(windows.covering(35), Some(1..=3));
+    /// # Ok::<(), centauri_roles::ConfigError>(())
+    /// ```
+    pub fn sliding(epoch_ns: i64, period_ns: i64, length_ns: i64) -> Result<Self, ConfigError> {
+        check_number("length_ns", length_ns, length_ns > 0, "at least 1")?;
+        Ok(Self { length_ns, ..Self::new(epoch_ns, period_ns)? })
     }
 
     /// When window 0 opens.
@@ -37,11 +57,26 @@ impl Windows {
 
     /// The windows' length.
     #[must_use]
+    pub fn length_ns(&self) -> i64 {
+        self.length_ns
+    }
+
+    /// The windows that cover `at_ns`; `None` if there are none, as in a gap.
+    #[must_use]
+    pub fn covering(&self, at_ns: i64) -> Option<RangeInclusive<i64>> {
+        let last = self.index_of(at_ns)?;
+        let since = i128::from(at_ns) - i128::from(self.epoch_ns) - i128::from(self.length_ns);
+        let first = i64::try_from(since.div_euclid(i128::from(self.period_ns)) + 1).unwrap_or(i64::MIN);
+        (first <= last).then_some(first..=last)
+    }
+
+    /// From one window's opening to the next.
+    #[must_use]
     pub fn period_ns(&self) -> i64 {
         self.period_ns
     }
 
-    /// The window that covers `at_ns`.
+    /// The latest window that opens at `at_ns` or earlier: of tumbling ones the window that covers it.
     #[must_use]
     pub fn index_of(&self, at_ns: i64) -> Option<i64> {
         let since = i128::from(at_ns) - i128::from(self.epoch_ns);
@@ -103,6 +138,26 @@ mod tests {
         assert_eq!(windows.first_from(500), Some(0));
         assert_eq!(windows.first_from(501), Some(1));
         assert!(Windows::new(0, 0).is_err() && Windows::new(0, i64::MIN).is_err());
+    }
+
+    #[test]
+    fn sliding_windows_cover_what_lies_in_them() {
+        for (period, length) in [(10, 10), (10, 30), (10, 35), (10, 4), (7, 1), (1, 5)] {
+            let windows = Windows::sliding(3, period, length).unwrap();
+            for at in -60..60 {
+                let covers = |index: &i64| {
+                    let opens = windows.opens_ns(*index).unwrap();
+                    opens <= at && at < opens + length
+                };
+                let found: Vec<i64> = windows.covering(at).into_iter().flatten().collect();
+                let expected: Vec<i64> = (-100..100).filter(covers).collect();
+                assert_eq!(found, expected, "{at}: every {period} over {length}");
+            }
+        }
+        assert!(Windows::sliding(0, 1, 0).is_err() && Windows::sliding(0, 0, 1).is_err());
+        let longest = Windows::sliding(i64::MIN, 1, i64::MAX).unwrap();
+        assert!(longest.covering(i64::MAX).is_none() && longest.covering(0).is_none());
+        assert_eq!(Windows::sliding(i64::MAX, i64::MAX, i64::MAX).unwrap().covering(i64::MIN), Some(-3..=-3));
     }
 
     #[test]

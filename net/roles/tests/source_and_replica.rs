@@ -13,8 +13,14 @@ fn wide() -> Limits {
     Limits { past_ns: u64::MAX, future_ns: u64::MAX, ..Limits::default() }
 }
 
+/// Four subscriptions a node, as often as they like.
+fn subscribers() -> SubscriberLimits {
+    SubscriberLimits { per_node_max: 4, period_min_ns: 1, ..SubscriberLimits::default() }
+}
+
 fn source(readings: Vec<(i64, f64)>, start_ns: i64) -> Source {
-    let config = SourceConfig { limits: wide(), ..SourceConfig::new(StreamId(5)) };
+    let config =
+        SourceConfig { limits: wide(), subscribers: subscribers(), ..SourceConfig::new(StreamId(5)) };
     Source::new(&config, registry(), identity(SOURCES[0]), Box::new(readings.into_iter()), start_ns).unwrap()
 }
 
@@ -22,15 +28,15 @@ fn source(readings: Vec<(i64, f64)>, start_ns: i64) -> Source {
 fn a_subscription_ends_to_the_nanosecond_and_renewals_extend_it() {
     let readings = vec![(999, 1.0), (1_000, 2.0), (1_400, 3.0), (1_499, 4.0), (1_500, 5.0)];
     let (mut source, mut effects) = (source(readings, 0), Effects::new());
-    ask(&mut source, 0, CLIENT, start(1, "5", 1_000, 1, ALWAYS), &mut effects);
-    ask(&mut source, 0, OTHER_CLIENT, start(1, "4", 1_000, 1, ALWAYS), &mut effects);
+    ask(SOURCES[0], &mut source, 0, CLIENT, start(1, "5", 1_000, 1, ALWAYS), &mut effects);
+    ask(SOURCES[0], &mut source, 0, OTHER_CLIENT, start(1, "4", 1_000, 1, ALWAYS), &mut effects);
     run_until(&mut source, 1_000, &mut effects);
-    ask(&mut source, 1_100, CLIENT, start(1, "*", 400, 1, ALWAYS), &mut effects);
+    ask(SOURCES[0], &mut source, 1_100, CLIENT, start(1, "*", 400, 1, ALWAYS), &mut effects);
     run_until(&mut source, i64::MAX, &mut effects);
     let seen: Vec<_> = records(&effects).iter().map(|(to, r, at)| (*to, r.round, r.value, *at)).collect();
     let to = address(CLIENT);
     assert_eq!(seen, [(to, 0, 1.0, 999), (to, 2, 3.0, 1_400), (to, 3, 4.0, 1_499)]);
-    assert_eq!(count(&source, "requests_refused_query"), 1);
+    assert_eq!(count(&source, "requests_refused_unknown"), 1);
     assert_eq!(count(&source, "requests_expired"), 2);
     assert!(source.is_finished() && source.next_deadline().is_none());
 }
@@ -39,7 +45,7 @@ fn a_subscription_ends_to_the_nanosecond_and_renewals_extend_it() {
 fn a_readings_time_survives_to_the_nanosecond() {
     let readings = vec![(1_000_000_001, 1.0), (1_000_000_777, 2.0), (-3_000_000_123, 3.0)];
     let (mut source, mut effects) = (source(readings, -4_000_000_000), Effects::new());
-    ask(&mut source, -4_000_000_000, CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
+    ask(SOURCES[0], &mut source, -4_000_000_000, CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
     source.tick(1_000_123_456, &mut effects);
     let times: Vec<i64> = records(&effects).iter().map(|(_, _, at)| *at).collect();
     assert_eq!(times, [1_000_000_001, 1_000_000_777, -3_000_000_123]);
@@ -49,11 +55,11 @@ fn a_readings_time_survives_to_the_nanosecond() {
 fn period_validity_cancel_and_bounds_are_respected() {
     let readings = (0..10).map(|at| (at * 100, at as f64)).collect();
     let (mut source, mut effects) = (source(readings, 0), Effects::new());
-    ask(&mut source, 0, CLIENT, start(1, "*", ALWAYS, 300, 50), &mut effects);
-    ask(&mut source, 0, OTHER_CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
+    ask(SOURCES[0], &mut source, 0, CLIENT, start(1, "*", ALWAYS, 300, 50), &mut effects);
+    ask(SOURCES[0], &mut source, 0, OTHER_CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
     run_until(&mut source, 400, &mut effects);
     let cancel = Request { request_id: 1, action: RequestAction::Cancel };
-    ask(&mut source, 450, OTHER_CLIENT, cancel, &mut effects);
+    ask(SOURCES[0], &mut source, 450, OTHER_CLIENT, cancel, &mut effects);
     // An overtaken older request is no reason to begin anew under the old terms.
     source.tick(650, &mut effects);
     source.tick(900, &mut effects);
@@ -66,24 +72,38 @@ fn period_validity_cancel_and_bounds_are_respected() {
     assert_eq!(of(CLIENT), [0, 3, 6, 9]);
     assert_eq!(of(OTHER_CLIENT), [0, 1, 2, 3, 4]);
     for request_id in 2..9 {
-        ask(&mut source, 1_000 + request_id as i64, CLIENT, start(request_id, "*", 1, 1, 1), &mut effects);
+        ask(
+            SOURCES[0],
+            &mut source,
+            1_000 + request_id as i64,
+            CLIENT,
+            start(request_id, "*", 1, 1, 1),
+            &mut effects,
+        );
     }
     assert_eq!(count(&source, "requests_expired"), 6, "each of ttl 1 had run out when the next came");
     for request_id in 2..9 {
-        ask(&mut source, 2_000 + request_id as i64, CLIENT, start(request_id, "*", 99, 1, 1), &mut effects);
+        ask(
+            SOURCES[0],
+            &mut source,
+            2_000 + request_id as i64,
+            CLIENT,
+            start(request_id, "*", 99, 1, 1),
+            &mut effects,
+        );
     }
-    assert_eq!(count(&source, "requests_refused_full"), 4, "a node has four subscriptions at most");
+    assert_eq!(count(&source, "requests_refused_quota"), 4, "a node has four subscriptions at most");
 }
 
 #[test]
 fn nobody_subscribes_by_forgery_or_out_of_role() {
     let (mut source, mut effects) = (source(vec![(10, 1.0)], 0), Effects::new());
     let mut bytes = Vec::new();
-    start(1, "*", ALWAYS, 1, 1).encode(0, &identity(CLIENT), &mut bytes).unwrap();
+    start(1, "*", ALWAYS, 1, 1).encode(0, SOURCES[0], &identity(CLIENT), &mut bytes).unwrap();
     let at = bytes.len() - 64 + 33;
     bytes[at] ^= 1;
     source.handle(0, address(CLIENT), &bytes, &mut effects);
-    ask(&mut source, 0, MONITOR, start(1, "*", ALWAYS, 1, 1), &mut effects);
+    ask(SOURCES[0], &mut source, 0, MONITOR, start(1, "*", ALWAYS, 1, 1), &mut effects);
     source.tick(10, &mut effects);
     assert!(effects.is_empty());
     assert_eq!((count(&source, "rejected_forged"), count(&source, "rejected_wrong_role")), (1, 1));
@@ -104,7 +124,9 @@ fn stream(number: u32, computation: Computation) -> ReplicaStream {
 }
 
 fn replica(streams: Vec<ReplicaStream>, behaviour: Behaviour) -> Replica {
-    let config = ReplicaConfig { streams, behaviour, limits: wide(), ..ReplicaConfig::default() };
+    let subscribers = subscribers();
+    let config =
+        ReplicaConfig { streams, behaviour, subscribers, limits: wide(), ..ReplicaConfig::default() };
     Replica::new(&config, registry(), identity(REPLICAS[0]), 0).unwrap()
 }
 
@@ -122,8 +144,8 @@ fn give(replica: &mut Replica, now_ns: i64, bytes: &[u8], effects: &mut Effects)
 fn all_computations_of_a_window_share_a_frame() {
     let streams = Computation::ALL.into_iter().zip(1..).map(|(c, n)| stream(n, c)).collect();
     let (mut replica, mut effects) = (replica(streams, Behaviour::Honest), Effects::new());
-    ask(&mut replica, 0, CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
-    ask(&mut replica, 0, OTHER_CLIENT, start(1, "3-4", ALWAYS, 1, ALWAYS), &mut effects);
+    ask(REPLICAS[0], &mut replica, 0, CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
+    ask(REPLICAS[0], &mut replica, 0, OTHER_CLIENT, start(1, "3-4", ALWAYS, 1, ALWAYS), &mut effects);
     give(&mut replica, 100, &reading(SOURCES[1], 7, 0, 4.0), &mut effects);
     give(&mut replica, 1_500, &reading(SOURCES[0], 2, 999, -1.0), &mut effects);
     give(&mut replica, 1_500, &reading(SOURCES[2], 0, 1_000, 50.0), &mut effects);
@@ -148,7 +170,7 @@ fn all_computations_of_a_window_share_a_frame() {
 fn late_and_repeated_readings_do_not_count() {
     let (mut replica, mut effects) =
         (replica(vec![stream(1, Computation::Sum)], Behaviour::Honest), Effects::new());
-    ask(&mut replica, 0, CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
+    ask(REPLICAS[0], &mut replica, 0, CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
     let first = reading(SOURCES[0], 0, 500, 1.0);
     give(&mut replica, 600, &first, &mut effects);
     give(&mut replica, 601, &first, &mut effects);
@@ -176,7 +198,7 @@ fn late_and_repeated_readings_do_not_count() {
 fn an_equivocator_signs_two_values_under_two_nonces() {
     let liar = Behaviour::Equivocate { by: 2.0 };
     let (mut replica, mut effects) = (replica(vec![stream(1, Computation::Sum)], liar), Effects::new());
-    ask(&mut replica, 0, CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
+    ask(REPLICAS[0], &mut replica, 0, CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
     run_until(&mut replica, 2_500, &mut effects);
     let told: Vec<_> = records(&effects).iter().map(|(_, r, _)| (r.round, r.value, r.nonce)).collect();
     assert_eq!(told, [(0, 0.0, 0), (0, 2.0, 1), (1, 0.0, 2), (1, 2.0, 3)]);
@@ -188,7 +210,7 @@ fn a_period_longer_than_the_window_picks_the_same_rounds_at_any_time() {
         let (mut replica, mut effects) =
             (replica(vec![stream(1, Computation::Count)], Behaviour::Honest), Effects::new());
         run_until(&mut replica, asked_at, &mut effects);
-        ask(&mut replica, asked_at, CLIENT, start(1, "*", ALWAYS, 3_000, ALWAYS), &mut effects);
+        ask(REPLICAS[0], &mut replica, asked_at, CLIENT, start(1, "*", ALWAYS, 3_000, ALWAYS), &mut effects);
         run_until(&mut replica, 11_000, &mut effects);
         let rounds: Vec<i64> = records(&effects).iter().map(|(_, r, _)| r.round).collect();
         let expected: Vec<i64> = [0, 3, 6, 9].into_iter().filter(|r| r * 1_000 + 1_500 > asked_at).collect();
@@ -242,7 +264,7 @@ fn samples_are_batched_and_unbiased() {
 fn times_and_rounds_at_the_ends_of_their_range_do_no_harm() {
     let streams = vec![stream(1, Computation::Mean), stream(2, Computation::Count)];
     let (mut replica, mut effects) = (replica(streams, Behaviour::Honest), Effects::new());
-    ask(&mut replica, 0, CLIENT, start(1, "*", ALWAYS, ALWAYS, 1), &mut effects);
+    ask(REPLICAS[0], &mut replica, 0, CLIENT, start(1, "*", ALWAYS, ALWAYS, 1), &mut effects);
     for (nonce, now) in (0..).zip([i64::MIN, -1, 0, i64::MAX]) {
         for (step, at) in (0..).zip([i64::MIN, 0, i64::MAX]) {
             let age_us = if step == 0 { u32::MAX } else { 0 };

@@ -1,7 +1,8 @@
 //! A frame on its way through the checks: past the cheap ones, and past all of them.
 
 use crate::{
-    FrameView, Header, MessageView, RECORDS_MAX, Record, SIGNATURE_BYTES, SignatureShapeError, SignedMessage,
+    DecisionRecord, FrameView, Header, MessageView, RECORDS_MAX, Record, SIGNATURE_BYTES,
+    SignatureShapeError, SignedMessage,
 };
 
 /// What a verifier of signatures says of one of them.
@@ -129,12 +130,21 @@ impl<'a> Accepted<'a> {
             MessageView::Stream(records) => Some(records.iter()),
             _ => None,
         };
-        let fresh = self.fresh;
-        records
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .filter(move |(at, _)| fresh.has(*at))
-            .map(|(_, record)| record)
+        fresh(self.fresh, records.into_iter().flatten())
     }
+
+    /// The decisions accepted, in the order they were sent: of tracked streams, with fresh nonces.
+    ///
+    /// None for messages other than decision frames; at least one for those.
+    pub fn decisions(&self) -> impl Iterator<Item = DecisionRecord> + Clone + use<'a> {
+        let decisions = match self.frame.message() {
+            MessageView::Decision(decisions) => Some(decisions.iter()),
+            _ => None,
+        };
+        fresh(self.fresh, decisions.into_iter().flatten())
+    }
+}
+
+fn fresh<I: Iterator + Clone>(mask: RecordMask, all: I) -> impl Iterator<Item = I::Item> + Clone + use<I> {
+    all.enumerate().filter(move |(at, _)| mask.has(*at)).map(|(_, record)| record)
 }

@@ -1,5 +1,6 @@
 //! What became of the frames a receiver was given.
 
+use crate::verifier::RecordCounts;
 use crate::{MalformedReason, Rejected, SignatureShapeError};
 
 /// Counts of frames and records by what became of them.
@@ -35,6 +36,8 @@ pub struct Counters {
     pub rejected_unknown_sender: u64,
     /// Sender's role may not send this.
     pub rejected_wrong_role: u64,
+    /// For another node.
+    pub rejected_wrong_receiver: u64,
     /// Timestamp too old.
     pub rejected_stale: u64,
     /// Timestamp in the future.
@@ -65,6 +68,7 @@ impl Counters {
             ("rejected_malformed", self.rejected_malformed),
             ("rejected_unknown_sender", self.rejected_unknown_sender),
             ("rejected_wrong_role", self.rejected_wrong_role),
+            ("rejected_wrong_receiver", self.rejected_wrong_receiver),
             ("rejected_stale", self.rejected_stale),
             ("rejected_future", self.rejected_future),
             ("rejected_unknown_stream", self.rejected_unknown_stream),
@@ -82,6 +86,12 @@ impl Counters {
         self.iter().filter(|(name, _)| name.starts_with("rejected_")).map(|(_, count)| count).sum()
     }
 
+    pub(crate) fn count_records(&mut self, counts: &RecordCounts) {
+        self.records_accepted += counts.fresh;
+        self.records_replayed += counts.replayed;
+        self.records_unknown_stream += counts.unknown;
+    }
+
     pub(crate) fn count_rejected(&mut self, rejected: &Rejected) {
         let count = match rejected {
             Rejected::Malformed(
@@ -91,6 +101,7 @@ impl Counters {
             Rejected::Malformed(_) => &mut self.rejected_malformed,
             Rejected::UnknownSender(_) => &mut self.rejected_unknown_sender,
             Rejected::WrongRole { .. } => &mut self.rejected_wrong_role,
+            Rejected::WrongReceiver { .. } => &mut self.rejected_wrong_receiver,
             Rejected::Stale { .. } => &mut self.rejected_stale,
             Rejected::Future { .. } => &mut self.rejected_future,
             Rejected::UnknownStream => &mut self.rejected_unknown_stream,

@@ -40,7 +40,7 @@ impl Distribution<'_> {
         identity: &SigningIdentity,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        encode_frame(out, FrameType::Distribution, timestamp_ns, identity, |out| {
+        encode_frame(out, (FrameType::Distribution, None), timestamp_ns, identity, |out| {
             push_named(out, 0, self.name)?;
             tree::push(out, self.body)?;
             Ok(0)

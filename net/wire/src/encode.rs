@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::header::{FrameType, patch_header, push_header};
-use crate::{FRAME_BYTES_MAX, SIGNATURE_BYTES, SigningIdentity};
+use crate::{FRAME_BYTES_MAX, NodeId, SIGNATURE_BYTES, SigningIdentity};
 
 /// Why a message cannot be put into a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -24,11 +24,25 @@ pub enum EncodeError {
         /// The field.
         field: &'static str,
     },
+    /// Numbers that no decision has: a confidence outside 0 to 1, a negative sd, an interval the wrong way round, a quorum of
+    /// replicas that there are not, or none for what is decided.
+    #[error("the numbers of a decision contradict each other")]
+    Decision,
     /// Text with a control character.
     #[error("{field} holds a control character")]
     ControlCharacter {
         /// The field.
         field: &'static str,
+    },
+    /// A text that is too long.
+    #[error("{field} has {found} bytes, expected at most {most}")]
+    TextTooLong {
+        /// The field.
+        field: &'static str,
+        /// Its length in bytes.
+        found: usize,
+        /// The most bytes.
+        most: usize,
     },
     /// A query that is empty or too long.
     #[error("the query has {found} bytes, expected 1 to {}", crate::QUERY_BYTES_MAX)]
@@ -90,16 +104,17 @@ pub enum EncodeError {
     },
 }
 
-/// Writes a frame whose body `push_body` appends, returning the header's count.
+/// Writes a frame whose body `push_body` appends, returning the header's count. `receiver` is told by requests and answers
+/// only.
 pub(crate) fn encode_frame(
     out: &mut Vec<u8>,
-    frame_type: FrameType,
+    (frame_type, receiver): (FrameType, Option<NodeId>),
     timestamp_ns: i64,
     identity: &SigningIdentity,
     push_body: impl FnOnce(&mut Vec<u8>) -> Result<u16, EncodeError>,
 ) -> Result<(), EncodeError> {
     out.clear();
-    push_header(out, frame_type, timestamp_ns);
+    push_header(out, (frame_type, receiver), timestamp_ns);
     let finished = push_body(out).and_then(|count| seal(out, count, identity));
     if finished.is_err() {
         // Half a frame must not be sent by mistake.

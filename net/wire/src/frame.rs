@@ -2,8 +2,8 @@
 
 use crate::header::{FrameType, RawFrame};
 use crate::{
-    DistributionView, Header, MalformedReason, MessageKind, Records, Request, SIGNATURE_BYTES, SampleKind,
-    SampleView, SignedMessage,
+    Answer, DecisionRecords, DistributionView, Header, MalformedReason, MessageKind, Records, Request,
+    SIGNATURE_BYTES, SampleKind, SampleView, SignedMessage,
 };
 
 /// What a frame says.
@@ -17,6 +17,10 @@ pub enum MessageView<'a> {
     Sample(SampleView<'a>),
     /// A distribution of the monitor.
     Distribution(DistributionView<'a>),
+    /// Decisions on rounds.
+    Decision(DecisionRecords<'a>),
+    /// What became of a request.
+    Answer(Answer<'a>),
 }
 
 impl MessageView<'_> {
@@ -29,6 +33,8 @@ impl MessageView<'_> {
             Self::Sample(SampleView { kind: SampleKind::Output, .. }) => MessageKind::SampleOutput,
             Self::Sample(SampleView { kind: SampleKind::Latency, .. }) => MessageKind::SampleLatency,
             Self::Distribution(_) => MessageKind::Distribution,
+            Self::Decision(_) => MessageKind::Decision,
+            Self::Answer(_) => MessageKind::Answer,
         }
     }
 }
@@ -51,7 +57,7 @@ impl<'a> FrameView<'a> {
     /// The first thing found wrong: lengths, then magic and version, then the header, then the body.
     pub fn parse(frame: &'a [u8]) -> Result<Self, MalformedReason> {
         let RawFrame { header, frame_type, count, body, signed, signature } = RawFrame::split(frame)?;
-        let counted = matches!(frame_type, FrameType::Stream | FrameType::Sample);
+        let counted = matches!(frame_type, FrameType::Stream | FrameType::Sample | FrameType::Decision);
         if !counted && count != 0 {
             return Err(MalformedReason::ReservedNotZero { field: "the header's count" });
         }
@@ -60,6 +66,8 @@ impl<'a> FrameView<'a> {
             FrameType::Stream => MessageView::Stream(Records::parse(count, body)?),
             FrameType::Sample => MessageView::Sample(SampleView::parse(count, body)?),
             FrameType::Distribution => MessageView::Distribution(DistributionView::parse(body)?),
+            FrameType::Decision => MessageView::Decision(DecisionRecords::parse(count, body)?),
+            FrameType::Answer => MessageView::Answer(Answer::parse(body)?),
         };
         Ok(Self { header, message, signed, signature })
     }

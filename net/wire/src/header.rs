@@ -22,6 +22,8 @@ pub(crate) enum FrameType {
     Stream,
     Sample,
     Distribution,
+    Decision,
+    Answer,
 }
 
 impl FrameType {
@@ -31,6 +33,8 @@ impl FrameType {
             Self::Stream => 2,
             Self::Sample => 3,
             Self::Distribution => 4,
+            Self::Decision => 5,
+            Self::Answer => 6,
         }
     }
 
@@ -40,8 +44,15 @@ impl FrameType {
             2 => Ok(Self::Stream),
             3 => Ok(Self::Sample),
             4 => Ok(Self::Distribution),
+            5 => Ok(Self::Decision),
+            6 => Ok(Self::Answer),
             found => Err(MalformedReason::Type { found }),
         }
+    }
+
+    /// Whether a frame of this type is for one receiver, whom it names.
+    fn is_addressed(self) -> bool {
+        matches!(self, Self::Request | Self::Answer)
     }
 }
 
@@ -50,6 +61,8 @@ impl FrameType {
 pub struct Header {
     /// Who claims to have signed the frame.
     pub sender: NodeId,
+    /// For whom alone it is: requests and answers name their receiver, other messages are for everybody.
+    pub receiver: Option<NodeId>,
     /// When it was signed: nanoseconds since the Unix epoch by the sender's clock.
     pub timestamp_ns: i64,
 }
@@ -83,7 +96,7 @@ impl<'a> RawFrame<'a> {
         let count = reader.u16("count")?;
         let body_len = reader.u32("body length")?;
         let sender = NodeId(reader.u32("sender")?);
-        let reserved = reader.u32("reserved")?;
+        let receiver = reader.u32("receiver")?;
         let timestamp_ns = reader.i64("timestamp")?;
 
         let expected = u64::from(body_len) + (HEADER_BYTES + SIGNATURE_BYTES) as u64;
@@ -93,11 +106,15 @@ impl<'a> RawFrame<'a> {
         if flags != 0 {
             return Err(MalformedReason::ReservedNotZero { field: "flags" });
         }
-        if reserved != 0 {
-            return Err(MalformedReason::ReservedNotZero { field: "the header's reserved field" });
-        }
         let frame_type = FrameType::parse(type_code)?;
-        Ok(Self { header: Header { sender, timestamp_ns }, frame_type, count, body, signed, signature })
+        if !frame_type.is_addressed() && receiver != 0 {
+            return Err(MalformedReason::ReservedNotZero {
+                field: "the receiver of a message for everybody",
+            });
+        }
+        let receiver = frame_type.is_addressed().then_some(NodeId(receiver));
+        let header = Header { sender, receiver, timestamp_ns };
+        Ok(Self { header, frame_type, count, body, signed, signature })
     }
 }
 
@@ -134,10 +151,15 @@ fn check_magic(found: [u8; 8]) -> Result<(), MalformedReason> {
 }
 
 /// Appends a header whose count and body length are filled in when the frame is finished.
-pub(crate) fn push_header(out: &mut Vec<u8>, frame_type: FrameType, timestamp_ns: i64) {
+pub(crate) fn push_header(
+    out: &mut Vec<u8>,
+    (frame_type, receiver): (FrameType, Option<NodeId>),
+    timestamp_ns: i64,
+) {
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[frame_type.code(), 0, 0, 0]);
-    out.extend_from_slice(&[0; 12]);
+    out.extend_from_slice(&[0; 8]);
+    out.extend_from_slice(&receiver.map_or(0, |receiver| receiver.0).to_le_bytes());
     out.extend_from_slice(&timestamp_ns.to_le_bytes());
 }
 

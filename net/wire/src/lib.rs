@@ -2,7 +2,8 @@
 //!
 //! Centauri's nodes talk in the four message types of the proximal-consensus paper (section 3.2):
 //! *request*, *stream*, *sample* and *distribution*. This crate says how each lies in bytes
-//! ([`FrameView`], [`StreamFrameBuilder`], [`Request`], [`Sample`], [`Distribution`]), who may send what
+//! ([`FrameView`], [`StreamFrameBuilder`], [`Request`], [`Sample`], [`Distribution`]), and in two more: decisions
+//! ([`DecisionFrameBuilder`]) and answers to requests ([`Answer`]). It says who may send what
 //! ([`Registry`], [`may_send`]) and when a receiver takes a frame for true ([`Verifier`]). It does no I/O
 //! and reads no clock: bytes and the time come in as arguments. The byte tables, the order of the
 //! checks and their reasons are in `docs/PROTOCOL.md`.
@@ -31,9 +32,12 @@
 #![deny(unsafe_code)]
 
 mod accepted;
+mod answer;
 mod batch;
 mod bytes;
 mod counters;
+mod decision;
+mod decision_frame;
 mod distribution;
 mod encode;
 mod frame;
@@ -68,8 +72,11 @@ mod tree;
 mod verifier;
 
 pub use accepted::{Accepted, Pending, SignatureVerdict};
+pub use answer::{Answer, Outcome};
 pub use batch::{BatchVerifier, Claim, Fallback, VerifierChoice, VerifierKind};
 pub use counters::Counters;
+pub use decision::{DecisionRecord, DecisionRecords, QuorumBits};
+pub use decision_frame::DecisionFrameBuilder;
 pub use distribution::{Distribution, DistributionBody, DistributionFamily, DistributionView};
 pub use encode::EncodeError;
 pub use frame::{FrameView, MessageView};

@@ -25,6 +25,12 @@ pub const DIGEST_TAG: [u8; 32] = *b"centauri frame digest blake3 v1\0";
 pub const RECORD_BYTES: usize = 36;
 /// The most records in one stream frame.
 pub const RECORDS_MAX: usize = (FRAME_BYTES_MAX - HEADER_BYTES - SIGNATURE_BYTES) / RECORD_BYTES;
+/// Bytes of one record of a decision frame.
+pub const DECISION_BYTES: usize = 96;
+/// The most decisions in one frame.
+pub const DECISIONS_MAX: usize = (FRAME_BYTES_MAX - HEADER_BYTES - SIGNATURE_BYTES) / DECISION_BYTES;
+/// The longest reason of an answer, in bytes.
+pub const REASON_BYTES_MAX: usize = 512;
 /// The longest query of a request, in bytes.
 pub const QUERY_BYTES_MAX: usize = 1_024;
 /// The longest name of a distribution, in bytes.
@@ -84,5 +90,6 @@ impl Default for Limits {
 }
 
 const _: () = assert!(HEADER_BYTES + 37 * RECORD_BYTES + SIGNATURE_BYTES <= FRAME_BYTES_DATAGRAM);
-const _: () = assert!(RECORDS_MAX == 1_816);
+const _: () = assert!(HEADER_BYTES + 14 * DECISION_BYTES + SIGNATURE_BYTES <= FRAME_BYTES_DATAGRAM);
+const _: () = assert!(RECORDS_MAX == 1_816 && DECISIONS_MAX == 681 && DECISIONS_MAX <= RECORDS_MAX);
 const _: () = assert!(DIGEST_TAG[0] != MAGIC[0]);

@@ -30,7 +30,7 @@ pub enum MalformedReason {
         found: u8,
     },
     /// No message has this type.
-    #[error("message type {found}, expected 1 to 4")]
+    #[error("message type {found}, expected 1 to 6")]
     Type {
         /// The type byte found.
         found: u8,
@@ -78,6 +78,12 @@ pub enum MalformedReason {
     /// An infinity or NaN.
     #[error("{field} is not a finite number")]
     NotFinite {
+        /// The field.
+        field: &'static str,
+    },
+    /// Numbers that no message of its type has, such as a probability above 1.
+    #[error("{field} is impossible")]
+    Impossible {
         /// The field.
         field: &'static str,
     },

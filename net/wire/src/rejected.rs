@@ -25,6 +25,12 @@ pub enum Rejected {
         /// The message's kind.
         kind: MessageKind,
     },
+    /// The frame is for another node: requests and answers name their receiver.
+    #[error("the frame is for node {receiver}")]
+    WrongReceiver {
+        /// Whom it is for.
+        receiver: NodeId,
+    },
     /// The timestamp is too far in the past, or before the receiver's start.
     #[error("the frame's timestamp {timestamp_ns} ns is too old")]
     Stale {

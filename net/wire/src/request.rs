@@ -3,7 +3,7 @@
 use crate::bytes::{Reader, check_range, is_plain_text};
 use crate::encode::{EncodeError, encode_frame};
 use crate::header::FrameType;
-use crate::{MalformedReason, QUERY_BYTES_MAX, SigningIdentity};
+use crate::{MalformedReason, NodeId, QUERY_BYTES_MAX, SigningIdentity};
 
 const DURATION_MAX_NS: u64 = i64::MAX as u64;
 
@@ -13,7 +13,7 @@ const DURATION_MAX_NS: u64 = i64::MAX as u64;
 /// use centauri_wire::{FrameView, KeyFile, MessageView, NodeId, Request, RequestAction};
 /// let request = Request { request_id: 9, action: RequestAction::Cancel };
 /// let mut bytes = Vec::new();
-/// request.encode(1_000, &KeyFile::generate([1; 32]).identity(NodeId(5)), &mut bytes)?;
+/// request.encode(1_000, NodeId(7), &KeyFile::generate([1; 32]).identity(NodeId(5)), &mut bytes)?;
 /// assert!(matches!(FrameView::parse(&bytes)?.message(), MessageView::Request(read) if *read == request));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -44,7 +44,7 @@ pub enum RequestAction<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// Writes the signed frame into `out`, whose content it replaces.
+    /// Writes the signed frame to `receiver` into `out`, whose content it replaces.
     ///
     /// # Errors
     /// A query that is empty, too long or holds control characters; a duration of 0 or beyond `i64::MAX`.
@@ -52,10 +52,12 @@ impl<'a> Request<'a> {
     pub fn encode(
         &self,
         timestamp_ns: i64,
+        receiver: NodeId,
         identity: &SigningIdentity,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        encode_frame(out, FrameType::Request, timestamp_ns, identity, |out| self.push_body(out))
+        let kind = (FrameType::Request, Some(receiver));
+        encode_frame(out, kind, timestamp_ns, identity, |out| self.push_body(out))
     }
 
     fn push_body(&self, out: &mut Vec<u8>) -> Result<u16, EncodeError> {

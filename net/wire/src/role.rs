@@ -53,16 +53,22 @@ pub enum MessageKind {
     SampleLatency,
     /// A distribution of the monitor.
     Distribution,
+    /// Decisions on rounds.
+    Decision,
+    /// What became of a request.
+    Answer,
 }
 
-/// Who may send what, as the paper's section 3.2 tells it.
+/// Who may send what, as the paper's section 3.2 tells it. Decisions and answers are not in the paper: an engine sends what it
+/// decided to those who asked, as a replica does that decides on the stream of a replica set; whoever is asked answers.
 ///
-/// | | request | stream | sample o | sample n | distribution |
-/// |---|---|---|---|---|---|
-/// | source | | yes | yes | | |
-/// | replica | yes | yes | yes | yes | |
-/// | monitor | | | | | yes |
-/// | client, engine | yes | | | yes | |
+/// | | request | stream | sample o | sample n | distribution | decision | answer |
+/// |---|---|---|---|---|---|---|---|
+/// | source | | yes | yes | | | | yes |
+/// | replica | yes | yes | yes | yes | | yes | yes |
+/// | monitor | | | | | yes | | |
+/// | client | yes | | | yes | | | |
+/// | engine | yes | | | yes | | yes | yes |
 ///
 /// ```
 /// use centauri_wire::{MessageKind, Role, may_send};
@@ -70,11 +76,12 @@ pub enum MessageKind {
 /// ```
 #[must_use]
 pub fn may_send(role: Role, kind: MessageKind) -> bool {
-    use MessageKind::{Distribution, Request, SampleLatency, SampleOutput, Stream};
+    use MessageKind::{Answer, Decision, Distribution, Request, SampleLatency, SampleOutput, Stream};
     match role {
-        Role::Source => matches!(kind, Stream | SampleOutput),
-        Role::Replica => matches!(kind, Request | Stream | SampleOutput | SampleLatency),
+        Role::Source => matches!(kind, Stream | SampleOutput | Answer),
+        Role::Replica => !matches!(kind, Distribution),
         Role::Monitor => matches!(kind, Distribution),
-        Role::Client | Role::Engine => matches!(kind, Request | SampleLatency),
+        Role::Client => matches!(kind, Request | SampleLatency),
+        Role::Engine => matches!(kind, Request | SampleLatency | Decision | Answer),
     }
 }

@@ -68,7 +68,7 @@ impl Sample<'_> {
         identity: &SigningIdentity,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        encode_frame(out, FrameType::Sample, timestamp_ns, identity, |out| self.push_body(out))
+        encode_frame(out, (FrameType::Sample, None), timestamp_ns, identity, |out| self.push_body(out))
     }
 
     fn push_body(&self, out: &mut Vec<u8>) -> Result<u16, EncodeError> {

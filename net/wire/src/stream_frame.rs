@@ -37,7 +37,7 @@ impl<'a> StreamFrameBuilder<'a> {
     /// within one packet.
     pub fn begin(out: &'a mut Vec<u8>, timestamp_ns: i64, bytes_max: usize) -> Self {
         out.clear();
-        push_header(out, FrameType::Stream, timestamp_ns);
+        push_header(out, (FrameType::Stream, None), timestamp_ns);
         let room = bytes_max.min(FRAME_BYTES_MAX).saturating_sub(HEADER_BYTES + SIGNATURE_BYTES);
         let records_max = u16::try_from(room / RECORD_BYTES).unwrap_or(u16::MAX);
         Self { out, records: 0, records_max }

@@ -8,9 +8,9 @@ use crate::accepted::RecordMask;
 use crate::header::claimed_sender_and_stream;
 use crate::streams::StreamWindows;
 use crate::{
-    Accepted, Counters, FrameView, Limits, MessageKind, MessageView, NodeId, Pending, RECORD_BYTES, Records,
-    Registry, Rejected, SignatureShapeError, SignatureVerdict, StreamId, TimestampWindow,
-    check_signature_shape, may_send,
+    Accepted, Counters, FrameView, Limits, MessageKind, MessageView, NodeId, Pending, RECORD_BYTES, Registry,
+    Rejected, SignatureShapeError, SignatureVerdict, StreamId, TimestampWindow, check_signature_shape,
+    may_send,
 };
 
 /// Why a stream cannot be tracked.
@@ -35,6 +35,7 @@ struct SenderState {
     sample_output: TimestampWindow,
     sample_latency: TimestampWindow,
     distribution: TimestampWindow,
+    answer: TimestampWindow,
     streams: StreamWindows,
 }
 
@@ -46,7 +47,8 @@ impl SenderState {
             MessageKind::SampleOutput => Some(&mut self.sample_output),
             MessageKind::SampleLatency => Some(&mut self.sample_latency),
             MessageKind::Distribution => Some(&mut self.distribution),
-            MessageKind::Stream => None,
+            MessageKind::Answer => Some(&mut self.answer),
+            MessageKind::Stream | MessageKind::Decision => None,
         }
     }
 }
@@ -63,6 +65,7 @@ impl SenderState {
 #[derive(Debug, Clone)]
 pub struct Verifier {
     registry: Arc<Registry>,
+    own: Option<NodeId>,
     limits: Limits,
     senders: Vec<SenderState>,
     tracked: usize,
@@ -74,7 +77,14 @@ impl Verifier {
     #[must_use]
     pub fn new(registry: Arc<Registry>, limits: Limits) -> Self {
         let senders = vec![SenderState::default(); registry.nodes().len()];
-        Self { registry, limits, senders, tracked: 0, counters: Counters::default() }
+        Self { registry, own: None, limits, senders, tracked: 0, counters: Counters::default() }
+    }
+
+    /// Takes messages that name their receiver only if that is `own`. Without it they are taken whomever they are for, which
+    /// is for those who look on.
+    #[must_use]
+    pub fn for_node(self, own: NodeId) -> Self {
+        Self { own: Some(own), ..self }
     }
 
     /// Accepts records of this stream from now on. Tracking a tracked stream changes nothing.
@@ -203,6 +213,11 @@ impl Verifier {
         if !may_send(role, kind) {
             return Err(Rejected::WrongRole { role, kind });
         }
+        if let (Some(receiver), Some(own)) = (frame.header().receiver, self.own)
+            && receiver != own
+        {
+            return Err(Rejected::WrongReceiver { receiver });
+        }
         check_time(&self.limits, now_ns, frame.header().timestamp_ns)?;
         let state = self.senders.get_mut(node_index).ok_or(unknown)?;
         check_fresh(state, &frame)?;
@@ -231,11 +246,16 @@ impl Verifier {
         let mut fresh = RecordMask::none();
         match frame.message() {
             MessageView::Stream(records) => {
-                let outcome = RecordCounts::of(&mut state.streams, records, &mut fresh);
+                let numbers = records.iter().map(|record| (record.stream, record.nonce));
+                let outcome = RecordCounts::of(&mut state.streams, numbers, &mut fresh);
                 outcome.verdict()?;
-                self.counters.records_accepted += outcome.fresh;
-                self.counters.records_replayed += outcome.replayed;
-                self.counters.records_unknown_stream += outcome.unknown;
+                self.counters.count_records(&outcome);
+            }
+            MessageView::Decision(decisions) => {
+                let numbers = decisions.iter().map(|decision| (decision.stream, decision.nonce));
+                let outcome = RecordCounts::of(&mut state.streams, numbers, &mut fresh);
+                outcome.verdict()?;
+                self.counters.count_records(&outcome);
             }
             message => {
                 let window = state.timestamps(message).ok_or(Rejected::Replayed)?;
@@ -250,21 +270,25 @@ impl Verifier {
 
 /// What became of a frame's records.
 #[derive(Debug, Default)]
-struct RecordCounts {
-    fresh: u64,
-    replayed: u64,
-    unknown: u64,
+pub(crate) struct RecordCounts {
+    pub(crate) fresh: u64,
+    pub(crate) replayed: u64,
+    pub(crate) unknown: u64,
 }
 
 impl RecordCounts {
     /// Takes the nonces as seen and marks the records that were fresh.
-    fn of(streams: &mut StreamWindows, records: &Records<'_>, fresh: &mut RecordMask) -> Self {
+    fn of(
+        streams: &mut StreamWindows,
+        records: impl Iterator<Item = (StreamId, u64)>,
+        fresh: &mut RecordMask,
+    ) -> Self {
         let mut counts = Self::default();
         let mut next = 0;
-        for (at, record) in records.iter().enumerate() {
-            match streams.find(record.stream, &mut next) {
+        for (at, (stream, nonce)) in records.enumerate() {
+            match streams.find(stream, &mut next) {
                 None => counts.unknown += 1,
-                Some(place) if streams.accept(place, record.nonce) => {
+                Some(place) if streams.accept(place, nonce) => {
                     fresh.set(at);
                     counts.fresh += 1;
                 }
@@ -286,13 +310,16 @@ impl RecordCounts {
 
 /// What [`RecordCounts::verdict`] would say if the records were taken in now. One that is fresh decides it, which mostly is
 /// the first.
-fn check_records(streams: &StreamWindows, records: &Records<'_>) -> Result<(), Rejected> {
+fn check_records(
+    streams: &StreamWindows,
+    records: impl Iterator<Item = (StreamId, u64)>,
+) -> Result<(), Rejected> {
     let mut next = 0;
     let mut rejected = Rejected::UnknownStream;
-    for record in records.iter() {
-        match streams.find(record.stream, &mut next) {
+    for (stream, nonce) in records {
+        match streams.find(stream, &mut next) {
             None => {}
-            Some(place) if streams.is_fresh(place, record.nonce) => return Ok(()),
+            Some(place) if streams.is_fresh(place, nonce) => return Ok(()),
             Some(_) => rejected = Rejected::Replayed,
         }
     }
@@ -312,7 +339,12 @@ fn check_time(limits: &Limits, now_ns: i64, timestamp_ns: i64) -> Result<(), Rej
 
 fn check_fresh(state: &mut SenderState, frame: &FrameView<'_>) -> Result<(), Rejected> {
     match frame.message() {
-        MessageView::Stream(records) => check_records(&state.streams, records),
+        MessageView::Stream(records) => {
+            check_records(&state.streams, records.iter().map(|record| (record.stream, record.nonce)))
+        }
+        MessageView::Decision(decisions) => {
+            check_records(&state.streams, decisions.iter().map(|decision| (decision.stream, decision.nonce)))
+        }
         message => match state.timestamps(message) {
             Some(window) if window.is_fresh(frame.header().timestamp_ns) => Ok(()),
             _ => Err(Rejected::Replayed),

@@ -23,11 +23,11 @@ fn forge(mut frame: Vec<u8>) -> Vec<u8> {
 fn roles_send_what_the_table_says_and_nothing_else() {
     use MessageKind as K;
     let table = [
-        (SOURCE, vec![K::Stream, K::SampleOutput]),
-        (REPLICA, vec![K::Request, K::Stream, K::SampleOutput, K::SampleLatency]),
+        (SOURCE, vec![K::Stream, K::SampleOutput, K::Answer]),
+        (REPLICA, vec![K::Request, K::Stream, K::SampleOutput, K::SampleLatency, K::Decision, K::Answer]),
         (MONITOR, vec![K::Distribution]),
         (CLIENT, vec![K::Request, K::SampleLatency]),
-        (ENGINE, vec![K::Request, K::SampleLatency]),
+        (ENGINE, vec![K::Request, K::SampleLatency, K::Decision, K::Answer]),
     ];
     for (sender, allowed) in table {
         let frames = [
@@ -36,6 +36,8 @@ fn roles_send_what_the_table_says_and_nothing_else() {
             (K::SampleOutput, sample_frame(sender, SampleKind::Output)),
             (K::SampleLatency, sample_frame(sender, SampleKind::Latency)),
             (K::Distribution, distribution_frame(sender)),
+            (K::Decision, decision_frame(sender, &[decision(2, 1)])),
+            (K::Answer, answer_frame(sender, CLIENT)),
         ];
         let mut verifier = verifier();
         for (kind, frame) in frames {
@@ -53,9 +55,47 @@ fn roles_send_what_the_table_says_and_nothing_else() {
                 }
             }
         }
-        assert_eq!(verifier.counters().rejected_wrong_role, 5 - allowed.len() as u64);
+        assert_eq!(verifier.counters().rejected_wrong_role, 7 - allowed.len() as u64);
         check_counters_add_up(&verifier);
     }
+}
+
+#[test]
+fn requests_and_answers_are_for_their_receiver_alone() {
+    let (request, answer) = (cancel_frame(CLIENT, NOW_NS), answer_frame(ENGINE, CLIENT));
+    for (own, takes_request, takes_answer) in
+        [(REPLICA, true, false), (CLIENT, false, true), (SOURCE, false, false)]
+    {
+        let mut verifier = verifier().for_node(own);
+        let other = |receiver, takes: bool| (!takes).then_some(Rejected::WrongReceiver { receiver });
+        assert_eq!(rejected(&mut verifier, &request), other(REPLICA, takes_request));
+        assert_eq!(rejected(&mut verifier, &answer), other(CLIENT, takes_answer));
+        let refused = u64::from(!takes_request) + u64::from(!takes_answer);
+        assert_eq!(verifier.counters().rejected_wrong_receiver, refused);
+        assert_eq!(rejected(&mut verifier, &decision_frame(ENGINE, &[decision(1, 1)])), None);
+        check_counters_add_up(&verifier);
+    }
+    // A frame for another, with the receiver's number written over, is a forgery.
+    let mut turned = request;
+    turned[20..24].copy_from_slice(&SOURCE.0.to_le_bytes());
+    assert_eq!(rejected(&mut verifier().for_node(SOURCE), &turned), Some(Rejected::Forged));
+}
+
+#[test]
+fn decisions_are_accepted_once_by_their_nonces() {
+    let mut verifier = verifier();
+    let frame = decision_frame(ENGINE, &[decision(1, 5), decision(1, 5), decision(2, 1), decision(9, 1)]);
+    let accepted = verifier.check(NOW_NS, &frame).expect("two of them are fresh");
+    let nonces: Vec<_> = accepted.decisions().map(|decision| (decision.stream.0, decision.nonce)).collect();
+    assert_eq!(nonces, [(1, 5), (2, 1)]);
+    assert_eq!(accepted.records().count(), 0);
+    assert_eq!(rejected(&mut verifier, &frame), Some(Rejected::Replayed));
+    let unknown = decision_frame(ENGINE, &[decision(9, 1)]);
+    assert_eq!(rejected(&mut verifier, &unknown), Some(Rejected::UnknownStream));
+    assert_eq!(verifier.counters().records_accepted, 2);
+    assert_eq!(verifier.counters().records_replayed, 1);
+    assert_eq!(verifier.counters().records_unknown_stream, 1);
+    check_counters_add_up(&verifier);
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn check(name: &str, written: &[u8]) -> Vec<u8> {
 
 fn encode_request(request: Request<'_>, timestamp_ns: i64) -> Vec<u8> {
     let mut bytes = Vec::new();
-    request.encode(timestamp_ns, &identity(CLIENT), &mut bytes).expect("valid");
+    request.encode(timestamp_ns, REPLICA, &identity(CLIENT), &mut bytes).expect("valid");
     bytes
 }
 
@@ -98,6 +98,22 @@ fn a_distribution_frame() {
     let mut bytes = Vec::new();
     Distribution { name: "room", body: &body }.encode(NOW_NS, &identity(MONITOR), &mut bytes).expect("valid");
     check("distribution", &bytes);
+}
+
+#[test]
+fn decision_and_answer_frames() {
+    let none = DecisionRecord {
+        stream: StreamId(u32::MAX),
+        age_us: 0,
+        nonce: 3,
+        round: -7,
+        decided: false,
+        reported: 0,
+        quorum: QuorumBits(0),
+        ..decision(2, 1)
+    };
+    check("decision", &decision_frame(ENGINE, &[decision(2, 1), none]));
+    check("answer", &answer_frame(ENGINE, CLIENT));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 fn frames() -> Vec<Vec<u8>> {
     let mut start = Vec::new();
     let action = RequestAction::Start { query: "mean(x)", validity_ns: 1, ttl_ns: 2, period_ns: 3 };
-    Request { request_id: 3, action }.encode(NOW_NS, &identity(CLIENT), &mut start).expect("valid");
+    Request { request_id: 3, action }.encode(NOW_NS, REPLICA, &identity(CLIENT), &mut start).expect("valid");
     vec![
         start,
         cancel_frame(CLIENT, NOW_NS),
@@ -105,7 +105,7 @@ fn each_field_has_its_refusal() {
     check(patched(&stream, 0, b"c"), |e| *e == M::Magic);
     check(patched(&stream, 7, &[2]), |e| *e == M::Version { found: 2 });
     check(patched(&stream, 8, &[0]), |e| *e == M::Type { found: 0 });
-    check(patched(&stream, 8, &[5]), |e| *e == M::Type { found: 5 });
+    check(patched(&stream, 8, &[7]), |e| *e == M::Type { found: 7 });
     check(patched(&stream, 9, &[1]), |e| matches!(e, M::ReservedNotZero { .. }));
     check(patched(&stream, 10, &[0]), |e| matches!(e, M::Count { .. }));
     check(patched(&stream, 10, &[1]), |e| *e == M::BodyTooLong { left: 36 });
@@ -113,6 +113,26 @@ fn each_field_has_its_refusal() {
     check(patched(&stream, 10, &[0xff, 0xff]), |e| matches!(e, M::Count { .. }));
     check(patched(&stream, 20, &[1]), |e| matches!(e, M::ReservedNotZero { .. }));
     check(patched(&stream, HEADER_BYTES + 36 + 24, &nan), |e| matches!(e, M::NotFinite { .. }));
+
+    let decisions = decision_frame(ENGINE, &[decision(1, 1), decision(1, 2)]);
+    let second = HEADER_BYTES + DECISION_BYTES;
+    check(patched(&decisions, 10, &[1]), |e| *e == M::BodyTooLong { left: DECISION_BYTES });
+    check(patched(&decisions, 10, &[3]), |e| matches!(e, M::BodyTooShort { .. }));
+    check(patched(&decisions, 20, &[1]), |e| matches!(e, M::ReservedNotZero { .. }));
+    check(patched(&decisions, second + 24, &[2]), |e| matches!(e, M::Count { max: 1, .. }));
+    check(patched(&decisions, second + 24, &[0]), |e| matches!(e, M::Impossible { .. }));
+    check(patched(&decisions, second + 25, &[2]), |e| matches!(e, M::Impossible { .. }));
+    check(patched(&decisions, second + 26, &[1]), |e| matches!(e, M::ReservedNotZero { .. }));
+    check(patched(&decisions, second + 40, &1.5_f64.to_le_bytes()), |e| matches!(e, M::Impossible { .. }));
+    for number in 0..6 {
+        check(patched(&decisions, second + 32 + 8 * number, &nan), |e| matches!(e, M::NotFinite { .. }));
+    }
+
+    let answer = answer_frame(ENGINE, CLIENT);
+    check(patched(&answer, HEADER_BYTES + 24, &[8]), |e| matches!(e, M::Code { .. }));
+    check(patched(&answer, HEADER_BYTES + 25, &[1]), |e| matches!(e, M::ReservedNotZero { .. }));
+    check(patched(&answer, HEADER_BYTES + 26, &[1, 2]), |e| matches!(e, M::Count { max: 512, .. }));
+    check(patched(&answer, HEADER_BYTES + 28, b"\x1b"), |e| matches!(e, M::ControlCharacter { .. }));
 
     check(patched(&start, 10, &[1]), |e| matches!(e, M::ReservedNotZero { .. }));
     for (at, width) in [(8, 8), (16, 8), (24, 8)] {
@@ -180,7 +200,7 @@ proptest! {
     /// Random bodies behind a header that is right: the body's own checks see them.
     #[test]
     fn random_bodies_never_panic(
-        type_code in 0_u8..6,
+        type_code in 0_u8..8,
         count in prop_oneof![0_u16..20, any::<u16>()],
         sender in 0_u32..8,
         body in proptest::collection::vec(prop_oneof![3 => Just(0_u8), 1 => 0_u8..20, 1 => any::<u8>()], 0..400),
@@ -222,6 +242,12 @@ proptest! {
 
 fn content(view: &FrameView<'_>) -> String {
     match view.message() {
+        MessageView::Decision(decisions) => {
+            let bits =
+                |d: DecisionRecord| [d.value, d.confidence, d.mean, d.sd, d.low, d.high].map(f64::to_bits);
+            decisions.iter().map(|d| format!("{d:?} {:x?};", bits(d))).collect()
+        }
+        MessageView::Answer(answer) => format!("{answer:?}"),
         MessageView::Request(request) => format!("{request:?}"),
         MessageView::Stream(records) => {
             records.iter().map(|r| format!("{r:?} {:x};", r.value.to_bits())).collect()

@@ -95,7 +95,7 @@ fn a_key_file_reads_back_and_signs_alike() {
     let frame = |key: &KeyFile| {
         let mut bytes = Vec::new();
         let request = Request { request_id: 1, action: RequestAction::Cancel };
-        request.encode(1, &key.identity(NodeId(8)), &mut bytes).expect("valid");
+        request.encode(1, NodeId(9), &key.identity(NodeId(8)), &mut bytes).expect("valid");
         bytes
     };
     assert_eq!(frame(&read), frame(&key));

@@ -117,7 +117,7 @@ proptest! {
     fn stream_frames(records in records(), timestamp_ns: i64) {
         let bytes = stream_frame(REPLICA, timestamp_ns, &records);
         let view = FrameView::parse(&bytes).expect("parses");
-        prop_assert_eq!(view.header(), Header { sender: REPLICA, timestamp_ns });
+        prop_assert_eq!(view.header(), Header { sender: REPLICA, receiver: None, timestamp_ns });
         let MessageView::Stream(read) = view.message() else { panic!("a stream frame") };
         prop_assert_eq!(read.len(), records.len());
         prop_assert!(read.iter().eq(records.iter().copied()));
@@ -130,11 +130,52 @@ proptest! {
         for action in [action, RequestAction::Cancel] {
             let request = Request { request_id, action };
             let mut bytes = Vec::new();
-            prop_assert_eq!(request.encode(5, &identity(CLIENT), &mut bytes), Ok(()));
+            prop_assert_eq!(request.encode(5, NodeId(9), &identity(CLIENT), &mut bytes), Ok(()));
             let view = FrameView::parse(&bytes).expect("parses");
+            prop_assert_eq!(view.header().receiver, Some(NodeId(9)));
             let MessageView::Request(read) = view.message() else { panic!("a request") };
             prop_assert_eq!(*read, request);
         }
+    }
+
+    #[test]
+    fn decisions(
+        ids in (any::<u32>(), any::<u32>(), any::<u64>(), any::<i64>(), any::<u32>()),
+        replicas in 0_u8..=128,
+        numbers in (finite(), 0.0_f64..=1.0, finite(), 0.0_f64..1e300),
+        interval in (finite(), finite()),
+        quorum: u128,
+        count in 1_usize..20,
+    ) {
+        let within = if replicas == 128 { u128::MAX } else { (1 << replicas) - 1 };
+        let quorum = QuorumBits(quorum & within);
+        let (stream, age_us, nonce, round, reported) = ids;
+        let (value, confidence, mean, sd) = numbers;
+        let (low, high) = (interval.0.min(interval.1), interval.0.max(interval.1));
+        let stream = StreamId(stream);
+        let decided = quorum.0 != 0;
+        let record = DecisionRecord {
+            stream, age_us, nonce, round, decided, replicas, reported, value, confidence, mean, sd, low, high, quorum,
+        };
+        let bytes = decision_frame(ENGINE, &vec![record; count]);
+        let view = FrameView::parse(&bytes).expect("parses");
+        let MessageView::Decision(read) = view.message() else { panic!("decisions") };
+        prop_assert_eq!(read.len(), count);
+        prop_assert!(read.iter().all(|read| read == record));
+        let positions: QuorumBits = quorum.positions().collect();
+        prop_assert_eq!(positions, quorum);
+    }
+
+    #[test]
+    fn answers(request_id: u64, ttl_ns: u64, period_ns: u64, reason in text(512), empty: bool, which in 0_usize..8) {
+        let reason = if empty { "" } else { reason.as_str() };
+        let answer = Answer { request_id, outcome: Outcome::ALL[which], ttl_ns, period_ns, reason };
+        let mut bytes = Vec::new();
+        prop_assert_eq!(answer.encode(5, CLIENT, &identity(ENGINE), &mut bytes), Ok(()));
+        let view = FrameView::parse(&bytes).expect("parses");
+        prop_assert_eq!(view.header().receiver, Some(CLIENT));
+        let MessageView::Answer(read) = view.message() else { panic!("an answer") };
+        prop_assert_eq!(*read, answer);
     }
 
     #[test]
@@ -223,13 +264,39 @@ fn what_a_receiver_would_refuse_cannot_be_sent() {
     let long_query = "q".repeat(1025);
     for query in ["", &long_query, "a\tb"] {
         let action = RequestAction::Start { query, validity_ns: 1, ttl_ns: 1, period_ns: 1 };
-        assert!(Request { request_id: 1, action }.encode(0, &sign, &mut bytes).is_err() && bytes.is_empty());
+        assert!(
+            Request { request_id: 1, action }.encode(0, REPLICA, &sign, &mut bytes).is_err()
+                && bytes.is_empty()
+        );
     }
     for (validity_ns, ttl_ns, period_ns) in
         [(0, 1, 1), (1, 0, 1), (1, 1, 0), (1 << 63, 1, 1), (1, 1 << 63, 1)]
     {
         let action = RequestAction::Start { query: "q", validity_ns, ttl_ns, period_ns };
-        assert!(Request { request_id: 1, action }.encode(0, &sign, &mut bytes).is_err() && bytes.is_empty());
+        assert!(
+            Request { request_id: 1, action }.encode(0, REPLICA, &sign, &mut bytes).is_err()
+                && bytes.is_empty()
+        );
+    }
+    for reason in ["r".repeat(513), "a\u{7}".to_owned()] {
+        let answer =
+            Answer { request_id: 1, outcome: Outcome::Full, ttl_ns: 0, period_ns: 0, reason: &reason };
+        assert!(answer.encode(0, CLIENT, &sign, &mut bytes).is_err() && bytes.is_empty());
+    }
+    let good = decision(1, 1);
+    for bad in [
+        DecisionRecord { confidence: 1.5, ..good },
+        DecisionRecord { sd: -1.0, ..good },
+        DecisionRecord { low: 2.0, high: 1.0, ..good },
+        DecisionRecord { quorum: QuorumBits(0b1_0000), ..good },
+        DecisionRecord { quorum: QuorumBits(0), ..good },
+        DecisionRecord { decided: false, ..good },
+        DecisionRecord { mean: f64::NAN, ..good },
+    ] {
+        let mut frame = DecisionFrameBuilder::begin(&mut bytes, 0, FRAME_BYTES_MAX);
+        assert!(frame.push(&bad).is_err(), "{bad:?}");
+        assert_eq!(frame.finish(&sign), Err(EncodeError::Empty));
+        assert!(bytes.is_empty());
     }
     let mut frame = StreamFrameBuilder::begin(&mut bytes, 0, FRAME_BYTES_MAX);
     let not_finite = Record { value: f64::NEG_INFINITY, ..record(1, 1) };

@@ -39,7 +39,8 @@ impl Client {
         let mut all = AcceptedSet::default();
         for ((place, pending), verdict) in pending().zip(&verdicts) {
             if let Ok(accepted) = self.verifier.commit(pending, *verdict) {
-                self.accept(now_ns, &accepted, effects);
+                let Some(Received { from, .. }) = slice.get(*place).copied() else { continue };
+                self.accept(now_ns, from, &accepted, effects);
                 all.insert(*place);
             }
         }

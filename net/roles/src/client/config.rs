@@ -3,7 +3,10 @@
 use centauri_wire::{Limits, NodeId, StreamId, VerifierChoice};
 
 use crate::error::check_number;
-use crate::{ConfigError, OPEN_ROUNDS_MAX, RequestPolicy, SamplePolicy, Upstream, Windows};
+use crate::{
+    ComputationUpstream, ConfigError, OPEN_ROUNDS_MAX, RequestPolicy, SamplePolicy, SubscriberLimits,
+    Upstream, Windows,
+};
 
 /// When the rounds of a stream open and close. A round's number is its window's index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,6 +85,10 @@ pub struct ClientConfig {
     pub streams: Vec<ClientStream>,
     /// The replicas it asks to stream.
     pub upstreams: Vec<Upstream>,
+    /// Bounds on the subscriptions to its decisions that it serves.
+    pub followers: SubscriberLimits,
+    /// The computations it asks replicas for.
+    pub computations: Vec<ComputationUpstream>,
     /// How it asks them.
     pub request: RequestPolicy,
     /// The distribution to which the latency of a replica's link belongs, in seconds.

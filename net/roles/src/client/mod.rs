@@ -3,6 +3,7 @@
 mod batch;
 mod config;
 mod crossing;
+mod followers;
 mod reports;
 mod rounds;
 mod shard;
@@ -14,24 +15,25 @@ use std::sync::Arc;
 
 use centauri_engine::{Fleet, Session};
 use centauri_wire::{
-    Accepted, BatchVerifier, Counters, DistributionView, Limits, MessageView, NodeId, Pending, Record,
-    Registry, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
+    Accepted, BatchVerifier, Counters, DistributionView, Header, Limits, MessageView, NodeId, Pending,
+    Record, Registry, Request, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
 };
 
 pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
 use crossing::{Crossed, Crossing};
-use rounds::{Rounds, StreamIndex, Taken};
+use followers::Followers;
+use rounds::{Due, Rounds, StreamIndex, Taken};
 pub use shard::ClientShard;
 pub use sharding::Sharding;
 use sharding::{Home, Homes};
 
 use crate::counters::counters;
 use crate::error::check_number;
+use crate::requests::{Query, Upstreams};
 use crate::sampler::{SampleSlot, Sampler};
 use crate::signer::Signer;
 use crate::timing::seconds_between;
-use crate::upstreams::Upstreams;
-use crate::{AcceptedSet, ConfigError, Effects, InstallError, Note, Received, Role, from_wire};
+use crate::{AcceptedSet, ConfigError, Effects, InstallError, Note, Received, Role, Windows, from_wire};
 
 counters! {
     /// What became of records and rounds.
@@ -61,6 +63,7 @@ pub(crate) struct Closed {
     pub(crate) deadline_ns: i64,
     pub(crate) closed_ns: i64,
     pub(crate) reports: Range<usize>,
+    pub(crate) windows: Windows,
 }
 
 /// Where a replica's stream goes.
@@ -121,6 +124,7 @@ pub struct Client {
     verdicts: Vec<SignatureVerdict>,
     signer: Signer,
     upstreams: Upstreams,
+    followers: Followers,
     sampler: Sampler,
     pacing: Pacing,
     counters: ClientCounters,
@@ -167,6 +171,8 @@ impl Client {
         let senders = std::iter::repeat_with(Sender::default).take(registry.nodes().len()).collect();
         let mut upstreams = config.upstreams.clone();
         upstreams.retain(|upstream| crossing.is_own_sender(upstream.node));
+        let mut computations = config.computations.clone();
+        computations.retain(|upstream| crossing.is_own_sender(upstream.node));
         let mut client = Self {
             session,
             rounds: Rounds::new(pacing.rounds_ahead_max),
@@ -174,9 +180,10 @@ impl Client {
             closing: Vec::new(),
             signatures,
             verdicts: Vec::with_capacity(batch::SLICE),
-            verifier: Verifier::new(registry, limits),
+            verifier: Verifier::new(registry, limits).for_node(identity.id()),
             signer: Signer::new(identity).taking_turns(crossing.own, crossing.sharding.count),
-            upstreams: Upstreams::new(config.request, &upstreams, now_ns)?,
+            upstreams: Upstreams::new(config.request, &upstreams, &computations, now_ns)?,
+            followers: Followers::new(config.followers, now_ns)?,
             sampler: Sampler::new(config.samples)?,
             pacing,
             counters: ClientCounters::default(),
@@ -187,6 +194,7 @@ impl Client {
             client.add_stream(homes.next(place), stream, now_ns)?;
         }
         client.sort_routes()?;
+        client.know_streams(config);
         for (node, name) in &config.latencies {
             if !client.crossing.is_own_sender(*node) {
                 continue;
@@ -195,6 +203,40 @@ impl Client {
             client.sender_mut("latencies", *node)?.latency = slot;
         }
         Ok(client)
+    }
+
+    /// Tells the followers' side which streams are decided here.
+    fn know_streams(&mut self, config: &ClientConfig) {
+        // A part of a client decides some streams only, and knows nothing of the others' rounds.
+        if self.crossing.sharding.count > 1 {
+            return;
+        }
+        let mut known: Vec<(StreamId, String)> =
+            self.session.fleet().streams().iter().map(|_| (StreamId(0), String::new())).collect();
+        for stream in &config.streams {
+            let engine = self.session.fleet().stream_id(&stream.name);
+            if let Some(place) = engine.and_then(|engine| known.get_mut(engine.0 as usize)) {
+                *place = (stream.stream, stream.name.clone());
+            }
+        }
+        // Streams of the model that are not decided here have no name, and cannot be asked for.
+        self.followers.know(known);
+    }
+
+    fn request(
+        &mut self,
+        now_ns: i64,
+        from: SocketAddr,
+        header: Header,
+        request: &Request<'_>,
+        effects: &mut Effects,
+    ) {
+        let (subscriptions, streams, ambiguous) = self.followers.parts();
+        let resolve = |query: &Query, _| Followers::resolve(streams, ambiguous, query);
+        let reply = subscriptions.request(now_ns, from, header, request, resolve, effects);
+        if let Some(reply) = reply {
+            self.signer.answer(now_ns, reply.to, &reply.answer(), effects);
+        }
     }
 
     fn add_stream(&mut self, home: Home, stream: &ClientStream, now_ns: i64) -> Result<(), ConfigError> {
@@ -323,10 +365,14 @@ impl Client {
         records_max - count
     }
 
-    fn accept(&mut self, now_ns: i64, accepted: &Accepted<'_>, effects: &mut Effects) {
+    fn accept(&mut self, now_ns: i64, from: SocketAddr, accepted: &Accepted<'_>, effects: &mut Effects) {
         match accepted.message() {
             MessageView::Stream(_) => self.absorb(now_ns, accepted, effects),
             MessageView::Distribution(view) => self.publish(view, effects),
+            MessageView::Request(request) => self.request(now_ns, from, accepted.header(), request, effects),
+            MessageView::Answer(answer) => {
+                self.upstreams.answered(now_ns, accepted.header(), answer, effects)
+            }
             _ => self.counters.frames_unexpected += 1,
         }
     }
@@ -408,8 +454,8 @@ impl Client {
             match self.session.push(due.engine, due.round, reports) {
                 Ok(()) => {
                     let reports = effects.keep_reports(reports);
-                    let (round, deadline_ns) = (due.round, due.deadline_ns);
-                    self.closing.push(Closed { round, deadline_ns, closed_ns: now_ns, reports });
+                    let Due { round, deadline_ns, windows, .. } = due;
+                    self.closing.push(Closed { round, deadline_ns, closed_ns: now_ns, reports, windows });
                 }
                 Err(error) => self.undecided(1, error.to_string(), effects),
             }
@@ -421,6 +467,7 @@ impl Client {
             }
         }
         self.flush(effects);
+        self.followers.send(now_ns, &mut self.signer, effects);
         closed > 0
     }
 
@@ -435,7 +482,12 @@ impl Client {
                 // The engine decides as many rounds as were pushed, in their order.
                 for (at, (closed, stream)) in self.closing.iter().zip(streams).enumerate().take(decided.len())
                 {
-                    effects.decided(stream, closed, *decided.decision(at), decided.honest(at));
+                    let decision = *decided.decision(at);
+                    if let Some(wire) = self.followers.stream(stream) {
+                        let reports = effects.reports(closed.reports.clone());
+                        self.followers.take((wire, closed.windows), closed.round, &decision, reports);
+                    }
+                    effects.decided(stream, closed, decision, decided.honest(at));
                     self.counters.rounds_decided += 1;
                 }
                 None
@@ -512,7 +564,9 @@ impl Role for Client {
     fn counters(&self) -> Vec<(&'static str, u64)> {
         let mut list = Vec::new();
         self.counters.list(&mut list);
-        list.push(("requests_sent", self.upstreams.sent));
+        self.upstreams.list(&mut list);
+        self.followers.subscriptions.counters.list(&mut list);
+        list.push(("decisions_sent", self.followers.sent));
         list.push(("sample_values_sent", self.sampler.values_sent));
         list.push(("encode_failed", self.signer.failed));
         list.extend(self.verifier.counters().iter());

@@ -9,6 +9,7 @@ use centauri_engine::{Report, StreamId};
 use super::RoundTiming;
 pub(super) use super::reports::STREAMS_A_LINE;
 use super::reports::{Place, Reports};
+use crate::Windows;
 use crate::timing::{is_open, slot_of};
 
 /// A stream's place in the client's list.
@@ -90,6 +91,7 @@ pub(super) struct Due {
     pub(super) engine: StreamId,
     pub(super) round: i64,
     pub(super) deadline_ns: i64,
+    pub(super) windows: Windows,
 }
 
 /// The open rounds of all streams. 32 bytes a stream, and 8 for each open round and replica (64 where the streams before
@@ -166,7 +168,8 @@ impl Rounds {
         }
         self.due.pop();
         let stream = self.streams.get(index as usize)?;
-        Some(Due { stream: index, engine: stream.engine, round: stream.next, deadline_ns })
+        let windows = self.pace(stream)?.timing.windows;
+        Some(Due { stream: index, engine: stream.engine, round: stream.next, deadline_ns, windows })
     }
 
     /// The stream's id in the engine.
@@ -284,7 +287,6 @@ impl Rounds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Windows;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 

@@ -173,7 +173,7 @@ impl Monitor {
             publish_period_ns: period,
             targets: config.targets.clone(),
             due_ns: now_ns.checked_add(period),
-            verifier: Verifier::new(registry, config.limits),
+            verifier: Verifier::new(registry, config.limits).for_node(identity.id()),
             signer: Signer::new(identity),
             scratch: Vec::new(),
             counters: MonitorCounters::default(),

@@ -1,12 +1,14 @@
 //! What a replica is told.
 
+use std::collections::BTreeMap;
+
 use centauri_engine::Computation;
 use centauri_wire::{FRAME_BYTES_DATAGRAM, Limits, NodeId, StreamId};
 
 use crate::error::check_number;
 use crate::{
-    Behaviour, ConfigError, OPEN_ROUNDS_MAX, READINGS_PER_WINDOW_MAX, RequestPolicy, SamplePolicy,
-    SubscriberLimits, Upstream, Windows,
+    Behaviour, Catalogue, ComputationLimits, ConfigError, OPEN_ROUNDS_MAX, READINGS_PER_WINDOW_MAX,
+    RequestPolicy, SamplePolicy, SubscriberLimits, Upstream, Windows,
 };
 
 /// What a replica is told.
@@ -28,6 +30,12 @@ pub struct ReplicaConfig {
     pub frame_bytes_max: usize,
     /// Windows ahead of the one that the clock is in of which readings are kept already, since clocks differ.
     pub windows_ahead_max: u32,
+    /// The names of its streams, by which they can be asked for.
+    pub names: BTreeMap<StreamId, String>,
+    /// What it can compute from on request; nothing is computed on request where it is empty.
+    pub catalogue: Catalogue,
+    /// How much it computes on request.
+    pub computations: ComputationLimits,
     /// What it tells its clients.
     pub behaviour: Behaviour,
     /// Added to every value that it tells the monitor: 0 for an honest replica.
@@ -46,6 +54,9 @@ impl Default for ReplicaConfig {
             limits: Limits::default(),
             frame_bytes_max: FRAME_BYTES_DATAGRAM,
             windows_ahead_max: 1,
+            names: BTreeMap::new(),
+            catalogue: Catalogue::default(),
+            computations: ComputationLimits::default(),
             behaviour: Behaviour::default(),
             sample_offset: 0.0,
         }

@@ -1,30 +1,33 @@
 //! Replicas: the readings of a window in, one result at its deadline out.
 
 mod config;
+mod plans;
 mod publisher;
 mod window;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use centauri_wire::{
-    Accepted, Limits, MessageView, NodeId, Registry, SampleKind, SigningIdentity, StreamId, Verifier,
+    Accepted, Limits, MessageView, NodeId, Registry, Role as NodeRole, SampleKind, SigningIdentity, StreamId,
+    Verifier,
 };
 
 pub use config::{ReplicaConfig, ReplicaStream, SourceStream};
+pub use plans::ComputationLimits;
+use plans::{Begun, Need, Plans};
 use publisher::{Outgoing, publish};
 use window::{Logical, SampleSlots, Taken};
 
-use crate::compute::mean;
+use crate::compute::{compute_above, mean};
 use crate::counters::counters;
+use crate::requests::{Reason, Subscriptions, Terms, Upstreams};
 use crate::sampler::Sampler;
 use crate::signer::Signer;
-use crate::subscriptions::Subscriptions;
 use crate::timing::seconds_between;
-use crate::upstreams::Upstreams;
-use crate::{Behaviour, ConfigError, EVENTS_PER_TICK_MAX, Effects, Reading, Role, compute};
+use crate::{Behaviour, ConfigError, EVENTS_PER_TICK_MAX, Effects, Query, Reading, Role, Upstream};
 
 counters! {
     /// What became of readings and windows.
@@ -34,9 +37,12 @@ counters! {
         readings_early,
         readings_duplicate,
         readings_overflow,
+        readings_outside,
         windows_closed,
         windows_empty,
         windows_left_out,
+        computations_begun,
+        computations_ended,
         results_not_finite,
         records_sent,
         frames_unexpected,
@@ -70,6 +76,10 @@ pub struct Replica {
     logicals: Vec<Logical>,
     /// Sorted.
     feeds: Vec<Feed>,
+    plans: Plans,
+    /// Places of logical streams that nobody asks for any more.
+    free: Vec<usize>,
+    ahead: u32,
     /// The next window of each stream by when it is due.
     due: BinaryHeap<Reverse<(i64, u32)>>,
     verifier: Verifier,
@@ -80,6 +90,8 @@ pub struct Replica {
     behaviour: Behaviour,
     sample_offset: f64,
     frame_bytes_max: usize,
+    /// What its own streams need of other replicas.
+    static_needs: Vec<Need>,
     closing: Vec<Reading>,
     outgoing: Vec<Outgoing>,
     counters: ReplicaCounters,
@@ -97,23 +109,35 @@ impl Replica {
         now_ns: i64,
     ) -> Result<Self, ConfigError> {
         let feeds = feeds(&config.streams)?;
-        let limits = Limits { tracked_pairs_max: feeds.len(), ..config.limits };
-        let mut verifier = Verifier::new(registry, limits);
-        for feed in &feeds {
-            verifier.track(feed.node, feed.stream)?;
+        let named = config.catalogue.iter();
+        // All of the catalogue from the start: a stream that is tracked anew would have forgotten its nonces.
+        let tracked: BTreeSet<(NodeId, StreamId)> = feeds
+            .iter()
+            .map(|feed| (feed.node, feed.stream))
+            .chain(named.map(|named| (named.node, named.stream)))
+            .collect();
+        let limits = Limits { tracked_pairs_max: tracked.len(), ..config.limits };
+        let mut verifier = Verifier::new(Arc::clone(&registry), limits).for_node(identity.id());
+        for (node, stream) in tracked {
+            verifier.track(node, stream)?;
         }
         let mut sampler = Sampler::new(config.samples)?;
         let mut logicals = Vec::with_capacity(config.streams.len());
         for stream in &config.streams {
             logicals.push(logical(stream, config.windows_ahead_max, now_ns, &mut sampler)?);
         }
+        let (plain, static_needs) = divide(config, &registry);
         let mut replica = Self {
             logicals,
             feeds,
             due: BinaryHeap::new(),
             verifier,
             signer: Signer::new(identity),
-            upstreams: Upstreams::new(config.request, &config.upstreams, now_ns)?,
+            upstreams: Upstreams::new(config.request, &plain, &[], now_ns)?,
+            plans: Plans::new(config.computations, config.catalogue.clone(), config.names.clone())?,
+            free: Vec::new(),
+            ahead: config.windows_ahead_max,
+            static_needs,
             subscriptions: Subscriptions::new(config.subscribers)?,
             sampler,
             behaviour: config.behaviour.clone(),
@@ -126,6 +150,7 @@ impl Replica {
         for at in 0..replica.logicals.len() {
             replica.schedule(at);
         }
+        replica.ask(now_ns);
         Ok(replica)
     }
 
@@ -139,12 +164,19 @@ impl Replica {
         let header = accepted.header();
         match accepted.message() {
             MessageView::Request(request) => {
-                let logicals = &self.logicals;
-                let serves = |query: &crate::StreamQuery| {
-                    logicals.is_empty() || logicals.iter().any(|logical| query.contains(logical.stream))
-                };
-                self.subscriptions.request(now_ns, from, header, request, serves, effects);
+                let own =
+                    self.logicals.iter().filter(|logical| !logical.retired).map(|logical| logical.stream);
+                let resolve = |query: &_, terms| self.plans.resolve(query, terms, own);
+                let reply = self.subscriptions.request(now_ns, from, header, request, resolve, effects);
+                let Some(reply) = reply else { return };
+                self.signer.answer(now_ns, reply.to, &reply.answer(), effects);
+                if let Some((query, terms)) = &reply.granted {
+                    self.begin(now_ns, query, *terms);
+                }
+                self.end_unasked(now_ns, effects);
+                self.ask(now_ns);
             }
+            MessageView::Answer(answer) => self.upstreams.answered(now_ns, header, answer, effects),
             MessageView::Stream(_) => {
                 self.upstreams.heard(header.sender, effects);
                 for record in accepted.records() {
@@ -170,6 +202,7 @@ impl Replica {
                 Taken::Early => &mut self.counters.readings_early,
                 Taken::Duplicate => &mut self.counters.readings_duplicate,
                 Taken::Overflow => &mut self.counters.readings_overflow,
+                Taken::Outside => &mut self.counters.readings_outside,
             };
             *count += 1;
             // One latency for each distribution, however many streams the reading feeds.
@@ -180,6 +213,85 @@ impl Replica {
                 self.sampler.push(now_ns, slot, latency, &mut self.signer, effects);
             }
         }
+    }
+
+    /// Begins a computation that was granted, unless it runs already.
+    fn begin(&mut self, now_ns: i64, query: &Query, terms: Terms) {
+        let Some(begun) = self.plans.begin(query, terms) else { return };
+        let Begun { stream, above, validity_ns, .. } = &begun;
+        // It has been tried before it was granted, and asks for no samples.
+        let Ok(mut made) = logical(stream, self.ahead, now_ns, &mut self.sampler) else { return };
+        made.above = above.unwrap_or(made.above);
+        made.validity_ns = *validity_ns;
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => self.logicals.len(),
+        };
+        let Ok(number) = u32::try_from(at) else { return };
+        let sources = (0_u32..).zip(&stream.sources);
+        self.feeds.extend(sources.map(|(source, from)| Feed {
+            node: from.node,
+            stream: from.stream,
+            logical: number,
+            source,
+        }));
+        self.feeds.sort_unstable();
+        match self.logicals.get_mut(at) {
+            Some(place) => *place = made,
+            None => self.logicals.push(made),
+        }
+        self.plans.run(begun, at);
+        self.counters.computations_begun += 1;
+        self.schedule(at);
+    }
+
+    /// Ends the computations that nobody asks for any more.
+    fn end_unasked(&mut self, now_ns: i64, effects: &mut Effects) {
+        if !self.subscriptions.take_changed() {
+            return;
+        }
+        let subscriptions = &self.subscriptions;
+        let is_asked = |stream| subscriptions.iter().any(|subscription| subscription.wants(stream));
+        let ended = self.plans.running.extract_if(.., |stream, _| !is_asked(*stream));
+        for (_, plan) in ended {
+            if let Some(logical) = self.logicals.get_mut(plan.logical) {
+                logical.retired = true;
+                logical.slots = Vec::new();
+            }
+            self.feeds.retain(|feed| feed.logical as usize != plan.logical);
+            self.free.push(plan.logical);
+            self.counters.computations_ended += 1;
+        }
+        let needs = self.plans.needs(self.verifier.registry());
+        let fixed = &self.static_needs;
+        let is_needed = |node, reason| {
+            let running = needs.iter().any(|need| need.node == node && need.reason() == reason);
+            running || fixed.iter().any(|need| need.node == node && need.reason() == reason)
+        };
+        self.upstreams.need_only(now_ns, is_needed, &mut self.signer, effects);
+        self.ask(now_ns);
+    }
+
+    /// Has those asked of whom something is needed, and tells them on whose behalf.
+    fn ask(&mut self, now_ns: i64) {
+        let needs = self.plans.needs(self.verifier.registry());
+        for Need { node, address, plan, streams } in self.static_needs.iter().cloned().chain(needs) {
+            let via = plan.map_or_else(Vec::new, |stream| self.waiting_for(stream));
+            let reason = plan.map_or(Reason::Several, Reason::Stream);
+            self.upstreams.need((node, reason), address, streams, via, now_ns);
+        }
+    }
+
+    /// The stream and the streams of others that wait for it, the nearest first.
+    fn waiting_for(&self, stream: StreamId) -> Vec<String> {
+        let mut all = vec![self.plans.label(stream)];
+        for name in self.subscriptions.iter().filter(|known| known.wants(stream)).flat_map(|known| &known.via)
+        {
+            if all.len() < VIA_MAX && !all.contains(name) {
+                all.push(name.clone());
+            }
+        }
+        all
     }
 
     fn schedule(&mut self, at: usize) {
@@ -194,9 +306,13 @@ impl Replica {
         let Some(logical) = self.logicals.get_mut(at) else { return };
         let mut readings = std::mem::take(&mut self.closing);
         logical.swap_out(&mut readings);
+        if let (Some(validity), Some(due)) = (logical.validity_ns, logical.due_ns()) {
+            // By when the window is due, and not by when it is closed: so every replica leaves out the same.
+            readings.retain(|reading| reading.at_ns >= due.saturating_sub(validity));
+        }
         self.counters.windows_closed += 1;
         self.counters.windows_empty += u64::from(readings.is_empty());
-        let result = compute(logical.computation, &readings);
+        let result = compute_above(logical.computation, logical.above, &readings);
         if result.is_none() && !readings.is_empty() {
             self.counters.results_not_finite += 1;
         }
@@ -251,6 +367,37 @@ impl Replica {
     }
 }
 
+/// The longest way that a request says it has come.
+const VIA_MAX: usize = 16;
+
+/// Which upstreams are asked as they are, and what is asked of replicas for each stream that is computed from theirs: a request
+/// tells on whose behalf it is made, so that a circle is found.
+fn divide(config: &ReplicaConfig, registry: &Registry) -> (Vec<Upstream>, Vec<Need>) {
+    let (mut plain, mut needs) = (Vec::new(), Vec::new());
+    for upstream in &config.upstreams {
+        let is_replica = registry.by_id(upstream.node).is_some_and(|node| node.role == NodeRole::Replica);
+        let of_node = |stream: &ReplicaStream| -> Vec<StreamId> {
+            let sources = stream.sources.iter().filter(|source| source.node == upstream.node);
+            sources.map(|source| source.stream).filter(|stream| upstream.query.contains(*stream)).collect()
+        };
+        let named = config.streams.iter().filter(|stream| config.names.contains_key(&stream.stream));
+        let waiting: Vec<_> = named.map(|stream| (stream.stream, of_node(stream))).collect();
+        if !is_replica || waiting.iter().all(|(_, streams)| streams.is_empty()) {
+            plain.push(upstream.clone());
+            continue;
+        }
+        needs.extend(waiting.into_iter().filter(|(_, streams)| !streams.is_empty()).map(
+            |(stream, streams)| Need {
+                node: upstream.node,
+                address: upstream.address,
+                plan: Some(stream),
+                streams: crate::StreamQuery::of(streams),
+            },
+        ));
+    }
+    (plain, needs)
+}
+
 /// All feeds in order; each source of a stream once.
 fn feeds(streams: &[ReplicaStream]) -> Result<Vec<Feed>, ConfigError> {
     let mut feeds = Vec::new();
@@ -296,6 +443,9 @@ fn logical(
         windows: stream.windows,
         deadline_ns: stream.deadline_ns,
         computation: stream.computation,
+        above: 0.5,
+        validity_ns: None,
+        retired: false,
         per_source_max: stream.readings_per_source_max,
         ahead,
         samples,
@@ -321,12 +471,17 @@ impl Role for Replica {
                 break;
             }
             self.due.pop();
-            self.close(now_ns, at as usize, effects);
+            // A place may have been given to another stream since it was put here.
+            let logical = self.logicals.get(at as usize).filter(|logical| !logical.retired);
+            if logical.is_some_and(|logical| logical.due_ns() == Some(due_ns)) {
+                self.close(now_ns, at as usize, effects);
+            }
         }
         let bytes_max = self.frame_bytes_max;
         let sent =
             publish(now_ns, &self.outgoing, bytes_max, &mut self.subscriptions, &mut self.signer, effects);
         self.counters.records_sent += sent;
+        self.end_unasked(now_ns, effects);
         self.sampler.tick(now_ns, &mut self.signer, effects);
         self.upstreams.tick(now_ns, &mut self.signer, effects);
     }
@@ -340,7 +495,7 @@ impl Role for Replica {
         let mut list = Vec::new();
         self.counters.list(&mut list);
         self.subscriptions.counters.list(&mut list);
-        list.push(("requests_sent", self.upstreams.sent));
+        self.upstreams.list(&mut list);
         list.push(("sample_values_sent", self.sampler.values_sent));
         list.push(("encode_failed", self.signer.failed));
         list.extend(self.verifier.counters().iter());

@@ -5,8 +5,8 @@ use std::ops::Range;
 use centauri_wire::{Record, StreamId};
 
 use crate::Effects;
+use crate::requests::{Subscription, Subscriptions};
 use crate::signer::Signer;
-use crate::subscriptions::{Subscription, Subscriptions};
 use crate::timing::Windows;
 
 /// A result to be sent.
@@ -34,19 +34,7 @@ impl Outgoing {
     fn is_for(&self, subscription: &Subscription, now_ns: i64) -> bool {
         subscription.wants(self.stream)
             && subscription.is_valid(self.oldest_ns, now_ns)
-            && self.begins_span(subscription)
-    }
-
-    /// Whether no earlier window opens in the same span of the period asked for. Every replica of a set
-    /// decides so by the windows alone, so that all of them send the same rounds.
-    fn begins_span(&self, subscription: &Subscription) -> bool {
-        if subscription.period_ns <= self.windows.period_ns() {
-            return true;
-        }
-        let epoch = self.windows.epoch_ns();
-        let span = |round: i64| self.windows.opens_ns(round).map(|opens| subscription.span_of(opens, epoch));
-        let before = self.round.checked_sub(1).and_then(span);
-        before.is_none() || before != span(self.round)
+            && subscription.begins_span(self.windows, self.round)
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) enum Taken {
     Early,
     Duplicate,
     Overflow,
+    /// In no window: between two of them, or beyond all clocks.
+    Outside,
 }
 
 /// Where a stream's samples go.
@@ -32,6 +34,12 @@ pub(super) struct Logical {
     pub(super) windows: Windows,
     pub(super) deadline_ns: i64,
     pub(super) computation: Computation,
+    /// `count`: readings above this are counted.
+    pub(super) above: f64,
+    /// Only readings at most this old when the window is due count; `None` for all of the window.
+    pub(super) validity_ns: Option<i64>,
+    /// Nobody asks for it any more.
+    pub(super) retired: bool,
     pub(super) per_source_max: usize,
     pub(super) ahead: u32,
     pub(super) samples: SampleSlots,
@@ -52,8 +60,24 @@ impl Logical {
     }
 
     /// Puts a reading that came at `now_ns` into its window. A reading that comes at the deadline counts.
+    ///
+    /// One that lies in several windows counts in each that is still open; what became of it is told by the newest.
     pub(super) fn take(&mut self, now_ns: i64, reading: Reading) -> Taken {
-        let Some(index) = self.windows.index_of(reading.at_ns) else { return Taken::Early };
+        let Some(covering) = self.windows.covering(reading.at_ns) else { return Taken::Outside };
+        // Those beyond the ring are too early, or closed, all alike.
+        let first = (*covering.start()).max(self.next.saturating_sub(1));
+        let last = (*covering.end()).min(self.next.saturating_add(self.slots.len() as i64));
+        let mut taken = if *covering.end() < self.next { Taken::Late } else { Taken::Early };
+        for index in first..=last {
+            taken = match (taken, self.take_into(index, now_ns, reading)) {
+                (Taken::Counted, _) => Taken::Counted,
+                (_, now) => now,
+            };
+        }
+        taken
+    }
+
+    fn take_into(&mut self, index: i64, now_ns: i64, reading: Reading) -> Taken {
         let deadline = self.windows.after_opening_ns(index, self.deadline_ns);
         if index < self.next || deadline.is_some_and(|deadline| now_ns > deadline) {
             return Taken::Late;
@@ -112,6 +136,9 @@ mod tests {
             windows: Windows::new(0, 1_000).unwrap(),
             deadline_ns,
             computation: Computation::Mean,
+            above: 0.5,
+            validity_ns: None,
+            retired: false,
             per_source_max: 2,
             ahead: 1,
             samples: SampleSlots::default(),
@@ -136,9 +163,31 @@ mod tests {
         assert_eq!(logical.take(1_000, reading(1, 3, -1)), Taken::Late);
         assert_eq!(logical.take(1_000, reading(1, 4, 2_999)), Taken::Counted);
         assert_eq!(logical.take(1_000, reading(1, 5, 3_000)), Taken::Early);
+        assert_eq!(logical.take(1_000, reading(1, 6, 90_000)), Taken::Early);
         let mut readings = Vec::new();
         logical.swap_out(&mut readings);
         assert_eq!(readings.iter().map(|r| r.at_ns).collect::<Vec<_>>(), [0, 999]);
+    }
+
+    #[test]
+    fn a_reading_counts_in_each_open_window_that_covers_it() {
+        let mut logical = logical(3_000, 5);
+        logical.windows = Windows::sliding(0, 1_000, 3_000).unwrap();
+        assert_eq!(logical.take(2_500, reading(0, 0, 2_400)), Taken::Counted);
+        assert_eq!(logical.take(2_600, reading(0, 0, 2_400)), Taken::Duplicate);
+        assert_eq!(logical.take(3_001, reading(0, 1, 2_900)), Taken::Counted, "too late for window 0 alone");
+        assert_eq!(logical.take(3_001, reading(0, 2, 900)), Taken::Late);
+        let mut found = Vec::new();
+        for index in 0..4 {
+            let mut readings = Vec::new();
+            logical.swap_out(&mut readings);
+            found.push(readings.iter().map(|r| r.sequence).collect::<Vec<_>>());
+            assert_eq!(logical.next, index);
+            logical.advance(0);
+        }
+        assert_eq!(found, [vec![0], vec![0, 1], vec![0, 1], vec![]]);
+        logical.windows = Windows::sliding(0, 1_000, 10).unwrap();
+        assert_eq!(logical.take(5_000, reading(0, 9, 4_500)), Taken::Outside);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(crate) const REPLICAS: [NodeId; 4] = [NodeId(11), NodeId(12), NodeId(13), No
 pub(crate) const MONITOR: NodeId = NodeId(21);
 pub(crate) const CLIENT: NodeId = NodeId(31);
 pub(crate) const OTHER_CLIENT: NodeId = NodeId(32);
+pub(crate) const ENGINE: NodeId = NodeId(41);
 
 pub(crate) fn identity(node: NodeId) -> SigningIdentity {
     KeyFile::generate([node.0 as u8; 32]).identity(node)
@@ -40,6 +41,7 @@ pub(crate) fn registry() -> Arc<Registry> {
     nodes.extend(of(&REPLICAS, Role::Replica));
     nodes.extend(of(&[MONITOR], Role::Monitor));
     nodes.extend(of(&[CLIENT, OTHER_CLIENT], Role::Client));
+    nodes.extend(of(&[ENGINE], Role::Engine));
     Arc::new(Registry::new(nodes).unwrap())
 }
 
@@ -58,8 +60,9 @@ pub(crate) fn start(
     Request { request_id, action: RequestAction::Start { query, validity_ns, ttl_ns, period_ns } }
 }
 
-/// A signed request, handed over.
+/// A signed request to node `to`, handed over.
 pub(crate) fn ask(
+    to: NodeId,
     role: &mut dyn centauri_roles::Role,
     now_ns: i64,
     from: NodeId,
@@ -67,7 +70,7 @@ pub(crate) fn ask(
     effects: &mut Effects,
 ) {
     let mut bytes = Vec::new();
-    request.encode(now_ns, &identity(from), &mut bytes).unwrap();
+    request.encode(now_ns, to, &identity(from), &mut bytes).unwrap();
     role.handle(now_ns, address(from), &bytes, effects);
 }
 

@@ -37,11 +37,21 @@ fn check_frame(frame: &[u8]) {
 
 /// Writes what a frame says, signed by some key under the frame's sender.
 fn encode_again(view: &FrameView<'_>) -> Vec<u8> {
-    let Header { sender, timestamp_ns } = view.header();
+    let Header { sender, receiver, timestamp_ns } = view.header();
+    let receiver = receiver.unwrap_or(NodeId(0));
     let identity = KeyFile::generate([1; 32]).identity(sender);
     let mut out = Vec::new();
     match view.message() {
-        MessageView::Request(request) => request.encode(timestamp_ns, &identity, &mut out),
+        MessageView::Request(request) => request.encode(timestamp_ns, receiver, &identity, &mut out),
+        MessageView::Answer(answer) => answer.encode(timestamp_ns, receiver, &identity, &mut out),
+        MessageView::Decision(decisions) => {
+            assert_eq!(decisions.iter().count(), decisions.len());
+            let mut builder = DecisionFrameBuilder::begin(&mut out, timestamp_ns, FRAME_BYTES_MAX);
+            for decision in decisions.iter() {
+                builder.push(&decision).expect("a decision that was received can be sent");
+            }
+            builder.finish(&identity).map(|_| ())
+        }
         MessageView::Stream(records) => {
             assert_eq!(records.iter().count(), records.len());
             assert_eq!(records.iter().rev().count(), records.len());

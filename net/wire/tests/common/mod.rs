@@ -53,7 +53,44 @@ pub(crate) fn stream_frame(sender: NodeId, timestamp_ns: i64, records: &[Record]
 pub(crate) fn cancel_frame(sender: NodeId, timestamp_ns: i64) -> Vec<u8> {
     let mut bytes = Vec::new();
     let request = Request { request_id: 1, action: RequestAction::Cancel };
-    request.encode(timestamp_ns, &identity(sender), &mut bytes).expect("a valid request");
+    request.encode(timestamp_ns, REPLICA, &identity(sender), &mut bytes).expect("a valid request");
+    bytes
+}
+
+pub(crate) fn decision(stream: u32, nonce: u64) -> DecisionRecord {
+    DecisionRecord {
+        stream: StreamId(stream),
+        age_us: 1_500_000,
+        nonce,
+        round: 12,
+        decided: true,
+        replicas: 4,
+        reported: 3,
+        value: 50.5,
+        confidence: 0.75,
+        mean: 50.25,
+        sd: 0.5,
+        low: 49.5,
+        high: 51.5,
+        quorum: QuorumBits(0b1011),
+    }
+}
+
+pub(crate) fn decision_frame(sender: NodeId, decisions: &[DecisionRecord]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut frame = DecisionFrameBuilder::begin(&mut bytes, NOW_NS, FRAME_BYTES_MAX);
+    for decision in decisions {
+        frame.push(decision).expect("room for the decision");
+    }
+    frame.finish(&identity(sender)).expect("at least one decision");
+    bytes
+}
+
+pub(crate) fn answer_frame(sender: NodeId, receiver: NodeId) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let reason = "at most 4 streams, found 9 à la fois";
+    let answer = Answer { request_id: 77, outcome: Outcome::Quota, ttl_ns: 0, period_ns: 1_000_000, reason };
+    answer.encode(NOW_NS, receiver, &identity(sender), &mut bytes).expect("a valid answer");
     bytes
 }
 
@@ -72,12 +109,12 @@ pub(crate) fn distribution_frame(sender: NodeId) -> Vec<u8> {
     bytes
 }
 
-/// A verifier that tracks streams 0 to 3 of the source and the replica.
+/// A verifier that tracks streams 0 to 3 of the source, the replica and the engine.
 pub(crate) fn verifier() -> Verifier {
     let mut verifier = Verifier::new(registry(), Limits::default());
-    for sender in [SOURCE, REPLICA] {
+    for sender in [SOURCE, REPLICA, ENGINE] {
         for stream in 0..4 {
-            verifier.track(sender, StreamId(stream)).expect("room for eight streams");
+            verifier.track(sender, StreamId(stream)).expect("room for twelve streams");
         }
     }
     verifier

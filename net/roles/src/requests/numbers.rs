@@ -78,7 +78,7 @@ impl FromStr for StreamQuery {
         if text == "*" {
             return Ok(Self::All);
         }
-        let wrong = || ConfigError::Query { found: text.chars().take(80).collect() };
+        let wrong = || ConfigError::query(text);
         let mut ranges = Vec::new();
         for part in text.split(',') {
             let (low, high) = part.split_once('-').unwrap_or((part, part));

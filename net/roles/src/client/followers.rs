@@ -1,0 +1,155 @@
+//! Those who asked for decisions, and the decisions on their way to them.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use centauri_engine::{Decision, Report, Status};
+use centauri_wire::{DecisionRecord, FRAME_BYTES_DATAGRAM, Record, StreamId};
+
+use crate::requests::{Grant, Query, Refusal, Subscription, Subscriptions, resolve_own};
+use crate::signer::Signer;
+use crate::{ConfigError, Effects, SubscriberLimits, Windows};
+
+/// A decision to be sent.
+#[derive(Debug, Clone, Copy)]
+struct Outgoing {
+    windows: Windows,
+    record: DecisionRecord,
+}
+
+/// Who asked for decisions, and what is to be sent to them.
+#[derive(Debug)]
+pub(super) struct Followers {
+    pub(super) subscriptions: Subscriptions,
+    /// The number and the name of each stream, in the order of the engine's.
+    streams: Vec<(StreamId, String)>,
+    /// Two streams have one number, so a number does not say which is meant.
+    ambiguous: Option<StreamId>,
+    /// The nonce of the next record; `None` when there is none left.
+    nonce: Option<u64>,
+    waiting: Vec<Outgoing>,
+    pub(super) sent: u64,
+}
+
+impl Followers {
+    pub(super) fn new(limits: SubscriberLimits, now_ns: i64) -> Result<Self, ConfigError> {
+        Ok(Self {
+            subscriptions: Subscriptions::new(limits)?,
+            streams: Vec::new(),
+            ambiguous: None,
+            nonce: Some(u64::try_from(now_ns).unwrap_or(0)),
+            waiting: Vec::new(),
+            sent: 0,
+        })
+    }
+
+    /// Tells which streams there are.
+    pub(super) fn know(&mut self, streams: Vec<(StreamId, String)>) {
+        let mut seen = BTreeSet::new();
+        let decided = streams.iter().filter(|(_, name)| !name.is_empty());
+        self.ambiguous = decided.map(|(stream, _)| *stream).find(|stream| !seen.insert(*stream));
+        self.streams = streams;
+    }
+
+    /// The number of a stream of the engine's.
+    pub(super) fn stream(&self, engine: centauri_engine::StreamId) -> Option<StreamId> {
+        self.streams.get(engine.0 as usize).map(|(stream, _)| *stream)
+    }
+
+    pub(super) fn resolve(
+        streams: &[(StreamId, String)],
+        ambiguous: Option<StreamId>,
+        query: &Query,
+    ) -> Result<Grant, Refusal> {
+        if let Some(stream) = ambiguous {
+            let reason = format!("decisions are not sent here: two streams have the number {stream}");
+            return Err(Refusal::new(centauri_wire::Outcome::Unknown, reason));
+        }
+        let decided = streams.iter().filter(|(_, name)| !name.is_empty());
+        resolve_own(query, decided.map(|(stream, name)| (*stream, name.as_str())))
+    }
+
+    /// What [`Followers::resolve`] needs, apart from the subscriptions.
+    pub(super) fn parts(&mut self) -> (&mut Subscriptions, &[(StreamId, String)], Option<StreamId>) {
+        (&mut self.subscriptions, &self.streams, self.ambiguous)
+    }
+
+    /// Takes in a decision on a round of the wire's `stream`, if anybody may want it.
+    pub(super) fn take(
+        &mut self,
+        (stream, windows): (StreamId, Windows),
+        round: i64,
+        decision: &Decision,
+        reports: &[Report],
+    ) {
+        if self.subscriptions.iter().next().is_none() {
+            return;
+        }
+        let Some(nonce) = self.nonce else { return };
+        self.nonce = nonce.checked_add(1);
+        let Decision { value, confidence, mean, sd, low, high, quorum, .. } = *decision;
+        let record = DecisionRecord {
+            stream,
+            age_us: 0,
+            nonce,
+            round,
+            decided: decision.status == Status::Decided,
+            replicas: u8::try_from(reports.len()).unwrap_or(u8::MAX),
+            reported: reports.iter().filter(|r| matches!(r, Report::Value(_))).count() as u32,
+            value,
+            confidence: confidence.clamp(0.0, 1.0),
+            mean,
+            sd,
+            low,
+            high,
+            quorum: quorum.positions().collect(),
+        };
+        self.waiting.push(Outgoing { windows, record });
+    }
+
+    /// Sends each follower what it asked for of the decisions taken in.
+    pub(super) fn send(&mut self, now_ns: i64, signer: &mut Signer, effects: &mut Effects) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        // Most want everything: those share frames, signed once.
+        let mut whole: Option<Vec<Range<usize>>> = None;
+        for subscription in self.subscriptions.live(now_ns) {
+            let address = subscription.address;
+            let wanted = waiting.iter().filter(|outgoing| outgoing.is_for(subscription));
+            let count = wanted.clone().count();
+            let records = wanted.map(|outgoing| outgoing.record(now_ns));
+            if count == waiting.len() {
+                let frames = whole.get_or_insert_with(|| {
+                    let mut frames = Vec::new();
+                    signer.decisions(now_ns, FRAME_BYTES_DATAGRAM, records, |bytes| {
+                        frames.push(effects.keep(bytes))
+                    });
+                    frames
+                });
+                for frame in frames.iter() {
+                    effects.send_kept(address, frame.clone());
+                }
+            } else {
+                signer.decisions(now_ns, FRAME_BYTES_DATAGRAM, records, |bytes| effects.send(address, bytes));
+            }
+            self.sent += count as u64;
+        }
+        self.waiting = waiting;
+        self.waiting.clear();
+    }
+}
+
+impl Outgoing {
+    fn is_for(&self, subscription: &Subscription) -> bool {
+        subscription.wants(self.record.stream) && subscription.begins_span(self.windows, self.record.round)
+    }
+
+    fn record(&self, now_ns: i64) -> DecisionRecord {
+        let opens = self.windows.opens_ns(self.record.round).unwrap_or(now_ns);
+        let age_us =
+            Record::age_us_between(now_ns, opens).unwrap_or(if opens > now_ns { 0 } else { u32::MAX });
+        DecisionRecord { age_us, ..self.record }
+    }
+}

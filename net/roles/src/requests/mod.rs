@@ -1,0 +1,22 @@
+//! Requests: what can be asked, who has asked, and whom a node itself asks.
+
+mod catalogue;
+mod clocks;
+mod computation;
+mod numbers;
+mod pattern;
+mod query;
+mod subscriptions;
+mod upstreams;
+
+pub use catalogue::{Catalogue, NamedStream};
+pub use clocks::{ClockBound, ClockEstimate};
+pub use computation::ComputationQuery;
+pub(crate) use computation::Planned;
+pub use numbers::StreamQuery;
+pub use pattern::NamePattern;
+pub use query::{Asked, Query};
+pub use subscriptions::SubscriberLimits;
+pub(crate) use subscriptions::{Grant, Refusal, Subscription, Subscriptions, Terms, Wanted, resolve_own};
+pub use upstreams::{ComputationUpstream, RequestPolicy, Upstream};
+pub(crate) use upstreams::{Reason, Upstreams};

@@ -1,0 +1,402 @@
+//! Who asked for a node's streams, and for how long.
+
+use std::net::SocketAddr;
+
+use centauri_wire::{Answer, Header, NodeId, Outcome, REASON_BYTES_MAX, Request, RequestAction, StreamId};
+
+use super::{Asked, Query};
+use crate::counters::counters;
+use crate::error::check_number;
+use crate::{ConfigError, Effects, Note, StreamQuery, Windows};
+
+/// Bounds on the subscriptions that a node serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubscriberLimits {
+    /// The most subscriptions in all.
+    pub subscriptions_max: usize,
+    /// The most subscriptions of one node.
+    pub per_node_max: usize,
+    /// The most streams of all subscriptions of one node together.
+    pub streams_per_node_max: usize,
+    /// A longer time to live counts as this one, in nanoseconds.
+    pub ttl_max_ns: i64,
+    /// A request for results more often than this is refused, in nanoseconds. One for all there are (a period of 1) is not, but
+    /// for computations.
+    pub period_min_ns: i64,
+}
+
+impl Default for SubscriberLimits {
+    /// 1,024 in all, 16 and 1,048,576 streams a node, an hour, a millisecond.
+    fn default() -> Self {
+        Self {
+            subscriptions_max: 1_024,
+            per_node_max: 16,
+            streams_per_node_max: 1 << 20,
+            ttl_max_ns: 3_600_000_000_000,
+            period_min_ns: 1_000_000,
+        }
+    }
+}
+
+counters! {
+    /// What became of requests.
+    RequestCounters {
+        requests_started,
+        requests_renewed,
+        requests_cancelled,
+        requests_expired,
+        requests_refused_full,
+        requests_refused_query,
+        requests_refused_unknown,
+        requests_refused_quota,
+        requests_refused_rate,
+        requests_refused_cycle,
+        requests_outdated,
+    }
+}
+
+/// Which of a node's streams a subscription is for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Wanted {
+    /// As they were asked for: what a node gets later counts, too.
+    Numbers(StreamQuery),
+    /// These, in order.
+    List(Vec<StreamId>),
+}
+
+impl Wanted {
+    fn contains(&self, stream: StreamId) -> bool {
+        match self {
+            Self::Numbers(numbers) => numbers.contains(stream),
+            Self::List(list) => list.binary_search(&stream).is_ok(),
+        }
+    }
+}
+
+/// What a node has for a query: which of its streams, and how many they are.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Grant {
+    pub(crate) streams: Wanted,
+    pub(crate) count: usize,
+}
+
+/// Why a request is not served.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) outcome: Outcome,
+    pub(crate) period_ns: i64,
+    pub(crate) reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(outcome: Outcome, reason: impl Into<String>) -> Self {
+        Self { outcome, period_ns: 0, reason: reason.into() }
+    }
+}
+
+/// The times of a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) period_ns: i64,
+    pub(crate) validity_ns: i64,
+}
+
+/// What is to be said to a request, and what was granted.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) to: (NodeId, SocketAddr),
+    request_id: u64,
+    outcome: Outcome,
+    ttl_ns: i64,
+    period_ns: i64,
+    reason: String,
+    pub(crate) granted: Option<(Query, Terms)>,
+}
+
+impl Reply {
+    pub(crate) fn answer(&self) -> Answer<'_> {
+        let Self { request_id, outcome, ttl_ns, period_ns, reason, .. } = self;
+        let (ttl_ns, period_ns) = (ttl_ns.unsigned_abs(), period_ns.unsigned_abs());
+        Answer { request_id: *request_id, outcome: *outcome, ttl_ns, period_ns, reason }
+    }
+}
+
+/// One subscription.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    node: NodeId,
+    request_id: u64,
+    /// Timestamp of the request in force: an older one that was overtaken must not undo it.
+    timestamp_ns: i64,
+    expires_ns: i64,
+    streams: Wanted,
+    count: usize,
+    /// The streams of the asking node that wait for these.
+    pub(crate) via: Vec<String>,
+    pub(crate) address: SocketAddr,
+    pub(crate) validity_ns: u64,
+    pub(crate) period_ns: i64,
+    /// The latest span of `period_ns` in which something was sent.
+    pub(crate) last_span: Option<i64>,
+}
+
+impl Subscription {
+    pub(crate) fn wants(&self, stream: StreamId) -> bool {
+        self.streams.contains(stream)
+    }
+
+    /// Whether data of `source_ns` is young enough at `now_ns`: `source ≥ now − v`.
+    pub(crate) fn is_valid(&self, source_ns: i64, now_ns: i64) -> bool {
+        source_ns >= now_ns.saturating_sub_unsigned(self.validity_ns)
+    }
+
+    /// Whether no earlier window than that of `round` opens in the same span of the period asked for. Every replica of a set
+    /// decides so by the windows alone, so that all of them send the same rounds.
+    pub(crate) fn begins_span(&self, windows: Windows, round: i64) -> bool {
+        if self.period_ns <= windows.period_ns() {
+            return true;
+        }
+        let epoch = windows.epoch_ns();
+        let span = |round: i64| windows.opens_ns(round).map(|opens| self.span_of(opens, epoch));
+        let before = round.checked_sub(1).and_then(span);
+        before.is_none() || before != span(round)
+    }
+
+    /// The span of the asked period, counted from `epoch_ns`, in which `at_ns` lies.
+    pub(crate) fn span_of(&self, at_ns: i64, epoch_ns: i64) -> i64 {
+        let since = i128::from(at_ns) - i128::from(epoch_ns);
+        let span = since.div_euclid(i128::from(self.period_ns.max(1)));
+        i64::try_from(span).unwrap_or(if span < 0 { i64::MIN } else { i64::MAX })
+    }
+}
+
+/// The subscriptions in the order of node and request.
+#[derive(Debug)]
+pub(crate) struct Subscriptions {
+    limits: SubscriberLimits,
+    list: Vec<Subscription>,
+    /// Something that was asked for may not be any more.
+    changed: bool,
+    pub(crate) counters: RequestCounters,
+}
+
+impl Subscriptions {
+    pub(crate) fn new(limits: SubscriberLimits) -> Result<Self, ConfigError> {
+        check_number("ttl_max_ns", limits.ttl_max_ns, limits.ttl_max_ns > 0, "at least 1")?;
+        check_number("period_min_ns", limits.period_min_ns, limits.period_min_ns > 0, "at least 1")?;
+        Ok(Self { limits, list: Vec::new(), changed: false, counters: RequestCounters::default() })
+    }
+
+    /// The subscriptions in force at `now_ns`.
+    pub(crate) fn live(&mut self, now_ns: i64) -> &mut [Subscription] {
+        self.expire(now_ns);
+        &mut self.list
+    }
+
+    /// Those in force when it was looked last.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Subscription> {
+        self.list.iter()
+    }
+
+    /// Whether something may not be asked for any more since the last call.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    fn expire(&mut self, now_ns: i64) {
+        let before = self.list.len();
+        self.list.retain(|subscription| now_ns < subscription.expires_ns);
+        let expired = before - self.list.len();
+        self.changed |= expired > 0;
+        self.counters.requests_expired += expired as u64;
+    }
+
+    /// Takes in an accepted request; `resolve` says what the node has for a query. Gives what is to be answered.
+    pub(crate) fn request(
+        &mut self,
+        now_ns: i64,
+        from: SocketAddr,
+        header: Header,
+        request: &Request<'_>,
+        resolve: impl FnOnce(&Query, Terms) -> Result<Grant, Refusal>,
+        effects: &mut Effects,
+    ) -> Option<Reply> {
+        self.expire(now_ns);
+        let key = (header.sender, request.request_id);
+        let found = self.list.binary_search_by_key(&key, |known| (known.node, known.request_id));
+        let known = found.ok().and_then(|at| self.list.get(at));
+        if known.is_some_and(|known| header.timestamp_ns < known.timestamp_ns) {
+            self.counters.requests_outdated += 1;
+            return None;
+        }
+        let to = (header.sender, from);
+        let reply = Reply {
+            to,
+            request_id: request.request_id,
+            outcome: Outcome::Cancelled,
+            ttl_ns: 0,
+            period_ns: 0,
+            reason: String::new(),
+            granted: None,
+        };
+        let RequestAction::Start { query, validity_ns, ttl_ns, period_ns } = request.action else {
+            self.cancel(found, header.sender, effects);
+            return Some(reply);
+        };
+        let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let terms = Terms { period_ns: whole(period_ns), validity_ns: whole(validity_ns) };
+        let ttl_ns = whole(ttl_ns).min(self.limits.ttl_max_ns);
+        let judged = self.judge(found, header.sender, query, terms, resolve);
+        Some(match judged {
+            Err(Refusal { outcome, period_ns, mut reason }) => {
+                self.count_refused(outcome);
+                if let (Outcome::Cycle, Ok(at)) = (outcome, found) {
+                    // It was granted before the circle was closed.
+                    self.list.remove(at);
+                    self.changed = true;
+                }
+                while reason.len() > REASON_BYTES_MAX {
+                    reason.pop();
+                }
+                Reply { outcome, period_ns, reason, ..reply }
+            }
+            Ok((query, Grant { streams, count })) => {
+                let is_computed = matches!(query.asked, Asked::Computation(_));
+                let subscription = Subscription {
+                    node: header.sender,
+                    request_id: request.request_id,
+                    timestamp_ns: header.timestamp_ns,
+                    expires_ns: now_ns.saturating_add(ttl_ns),
+                    streams,
+                    count,
+                    via: query.via.clone(),
+                    address: from,
+                    // Of a computation the validity says which readings count, and not which results are wanted.
+                    validity_ns: if is_computed { u64::MAX } else { validity_ns },
+                    period_ns: terms.period_ns,
+                    last_span: None,
+                };
+                self.put(found, subscription, effects);
+                let (outcome, period_ns) = (Outcome::Granted, terms.period_ns);
+                Reply { outcome, ttl_ns, period_ns, granted: Some((query, terms)), ..reply }
+            }
+        })
+    }
+
+    /// Whether a request can be served, and with what.
+    fn judge(
+        &self,
+        found: Result<usize, usize>,
+        node: NodeId,
+        text: &str,
+        terms: Terms,
+        resolve: impl FnOnce(&Query, Terms) -> Result<Grant, Refusal>,
+    ) -> Result<(Query, Grant), Refusal> {
+        let query: Query =
+            text.parse().map_err(|error: ConfigError| Refusal::new(Outcome::Query, error.to_string()))?;
+        let least = self.limits.period_min_ns;
+        let is_all = terms.period_ns == 1 && !matches!(query.asked, Asked::Computation(_));
+        if terms.period_ns < least && !is_all {
+            let reason = format!("a period of {} ns, at least {least} ns are allowed", terms.period_ns);
+            return Err(Refusal { period_ns: least, ..Refusal::new(Outcome::Rate, reason) });
+        }
+        let others =
+            || self.list.iter().enumerate().filter(|(at, _)| found != Ok(*at)).map(|(_, known)| known);
+        let of_node = || others().filter(|known| known.node == node);
+        let (total, most) = (others().count(), self.limits.subscriptions_max);
+        if total >= most {
+            return Err(Refusal::new(
+                Outcome::Full,
+                format!("{total} subscriptions, at most {most} are served"),
+            ));
+        }
+        let (held, most) = (of_node().count(), self.limits.per_node_max);
+        if held >= most {
+            let reason = format!("{held} subscriptions of this node, at most {most} are allowed");
+            return Err(Refusal::new(Outcome::Quota, reason));
+        }
+        let grant = resolve(&query, terms)?;
+        let streams = of_node().fold(grant.count, |sum, known| sum.saturating_add(known.count));
+        let most = self.limits.streams_per_node_max;
+        if streams > most {
+            let reason = format!("{streams} streams with these, at most {most} are allowed for one node");
+            return Err(Refusal::new(Outcome::Quota, reason));
+        }
+        Ok((query, grant))
+    }
+
+    fn count_refused(&mut self, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Unknown => &mut self.counters.requests_refused_unknown,
+            Outcome::Quota => &mut self.counters.requests_refused_quota,
+            Outcome::Rate => &mut self.counters.requests_refused_rate,
+            Outcome::Cycle => &mut self.counters.requests_refused_cycle,
+            Outcome::Full => &mut self.counters.requests_refused_full,
+            _ => &mut self.counters.requests_refused_query,
+        };
+        *count += 1;
+    }
+
+    fn put(&mut self, found: Result<usize, usize>, mut new: Subscription, effects: &mut Effects) {
+        let note = Note::Subscribed { node: new.node, address: new.address };
+        match found {
+            Ok(at) => {
+                let Some(known) = self.list.get_mut(at) else { return };
+                if known.period_ns == new.period_ns {
+                    new.last_span = known.last_span;
+                }
+                if known.address != new.address {
+                    effects.note(note);
+                }
+                self.changed |= known.streams != new.streams;
+                *known = new;
+                self.counters.requests_renewed += 1;
+            }
+            Err(place) => {
+                self.list.insert(place, new);
+                self.counters.requests_started += 1;
+                effects.note(note);
+            }
+        }
+    }
+
+    fn cancel(&mut self, found: Result<usize, usize>, node: NodeId, effects: &mut Effects) {
+        if let Ok(at) = found {
+            self.list.remove(at);
+            self.changed = true;
+            self.counters.requests_cancelled += 1;
+            effects.note(Note::Cancelled { node });
+        }
+    }
+}
+
+/// What a node that has streams under names and numbers, and computes nothing on request, has for a query.
+pub(crate) fn resolve_own<'a>(
+    query: &Query,
+    own: impl Iterator<Item = (StreamId, &'a str)> + Clone,
+) -> Result<Grant, Refusal> {
+    let none = |what: &str| Refusal::new(Outcome::Unknown, format!("no stream here is {what}"));
+    match &query.asked {
+        Asked::Numbers(numbers) => {
+            let count = own.filter(|(stream, _)| numbers.contains(*stream)).count();
+            let streams = Wanted::Numbers(numbers.clone());
+            if count > 0 { Ok(Grant { streams, count }) } else { Err(none(&numbers.to_string())) }
+        }
+        Asked::Names(patterns) => {
+            let mut found: Vec<StreamId> = Vec::new();
+            for pattern in patterns {
+                let before = found.len();
+                found.extend(own.clone().filter(|(_, name)| pattern.matches(name)).map(|(stream, _)| stream));
+                if found.len() == before {
+                    return Err(none(&pattern.to_string()));
+                }
+            }
+            found.sort_unstable();
+            found.dedup();
+            Ok(Grant { count: found.len(), streams: Wanted::List(found) })
+        }
+        Asked::Computation(_) => {
+            Err(Refusal::new(Outcome::Unknown, "this node computes nothing on request; ask a replica"))
+        }
+    }
+}

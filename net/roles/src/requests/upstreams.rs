@@ -1,0 +1,378 @@
+//! The nodes that a node asks to stream to it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use centauri_wire::{Answer, Header, NodeId, Outcome, QUERY_BYTES_MAX, Request, RequestAction, StreamId};
+
+use super::clocks::Clock;
+use super::{ClockBound, ClockEstimate, ComputationQuery, Query, StreamQuery};
+use crate::error::check_number;
+use crate::signer::Signer;
+use crate::{ConfigError, Effects, Note};
+
+/// A node that is asked to stream, and what it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// The node.
+    pub node: NodeId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Which of its streams.
+    pub query: StreamQuery,
+}
+
+/// A replica that is asked for a computation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComputationUpstream {
+    /// The replica.
+    pub node: NodeId,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it is to compute.
+    pub query: ComputationQuery,
+    /// How often, in nanoseconds: the paper's rate `r` as a period.
+    pub every_ns: i64,
+    /// Readings that are older when the window is closed do not count, in nanoseconds: the paper's `v`.
+    pub validity_ns: i64,
+}
+
+impl ComputationUpstream {
+    /// The number under which results come, the same from every replica that is asked the same.
+    #[must_use]
+    pub fn stream(&self) -> StreamId {
+        self.query.stream(self.every_ns, self.validity_ns)
+    }
+}
+
+/// How a node asks others to stream to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestPolicy {
+    /// The number of the first request to a node; others go on from it. Renewals and the cancellation carry the same.
+    pub request_id: u64,
+    /// Data older than this is not wanted, in nanoseconds.
+    pub validity_ns: i64,
+    /// How long a request holds, in nanoseconds; it is renewed when half of that has passed.
+    pub ttl_ns: i64,
+    /// The least time between two elements of a stream, in nanoseconds; 1 for all of them.
+    pub period_ns: i64,
+    /// Until a node is heard for the first time it is asked this often, in nanoseconds.
+    pub retry_ns: i64,
+    /// How far off another node's clock may be before it is named.
+    pub clocks: ClockBound,
+}
+
+impl Default for RequestPolicy {
+    /// All elements of the last minute, half a minute at a time; every quarter of a second until heard; clocks a tenth of a second
+    /// off.
+    fn default() -> Self {
+        Self {
+            request_id: 1,
+            validity_ns: 60_000_000_000,
+            ttl_ns: 30_000_000_000,
+            period_ns: 1,
+            retry_ns: 250_000_000,
+            clocks: ClockBound::default(),
+        }
+    }
+}
+
+/// Numbers of requests for what a node needs only as long as others ask it for something, or on behalf of a stream of its own.
+const NEEDED: u64 = 1 << 63;
+/// … on behalf of one stream, whose number is in the lower half.
+const FOR_ONE: u64 = 1 << 62;
+
+/// Why something is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reason {
+    /// For one of the node's streams.
+    Stream(StreamId),
+    /// For several.
+    Several,
+}
+
+impl Reason {
+    fn request_id(self) -> u64 {
+        match self {
+            Self::Several => NEEDED,
+            Self::Stream(stream) => NEEDED | FOR_ONE | u64::from(stream.0),
+        }
+    }
+
+    /// Of a request with this number; `None` for one that is not of this kind.
+    fn of(request_id: u64) -> Option<Self> {
+        let stream = StreamId((request_id & u64::from(u32::MAX)) as u32);
+        match request_id & (NEEDED | FOR_ONE) {
+            0 | FOR_ONE => None,
+            NEEDED => Some(Self::Several),
+            _ => Some(Self::Stream(stream)),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Asked {
+    node: NodeId,
+    request_id: u64,
+    address: SocketAddr,
+    query: String,
+    validity_ns: i64,
+    period_ns: i64,
+    due_ns: i64,
+    /// When it was asked last and has not answered since.
+    sent_ns: Option<i64>,
+    /// Something came of it: it need not be asked so often.
+    heard: bool,
+    refused: Option<Outcome>,
+}
+
+/// The requests in the order of nodes and numbers.
+#[derive(Debug)]
+pub(crate) struct Upstreams {
+    policy: RequestPolicy,
+    asked: Vec<Asked>,
+    clocks: BTreeMap<NodeId, Clock>,
+    /// The earliest of the `due_ns`; `None` once cancelled, or without requests.
+    due_ns: Option<i64>,
+    pub(crate) sent: u64,
+    refused: u64,
+    answers_stray: u64,
+}
+
+impl Upstreams {
+    pub(crate) fn new(
+        policy: RequestPolicy,
+        upstreams: &[Upstream],
+        computations: &[ComputationUpstream],
+        now_ns: i64,
+    ) -> Result<Self, ConfigError> {
+        for (key, value) in [
+            ("request.validity_ns", policy.validity_ns),
+            ("request.ttl_ns", policy.ttl_ns),
+            ("request.period_ns", policy.period_ns),
+            ("request.retry_ns", policy.retry_ns),
+        ] {
+            check_number(key, value, value > 0, "at least 1")?;
+        }
+        let mut all = Self {
+            policy,
+            asked: Vec::with_capacity(upstreams.len() + computations.len()),
+            clocks: BTreeMap::new(),
+            due_ns: None,
+            sent: 0,
+            refused: 0,
+            answers_stray: 0,
+        };
+        let mut number = policy.request_id;
+        for upstream in upstreams {
+            let times = (policy.period_ns, policy.validity_ns);
+            all.add(
+                (upstream.node, policy.request_id),
+                upstream.address,
+                &upstream.query.clone().into(),
+                times,
+                now_ns,
+            )?;
+        }
+        for upstream in computations {
+            check_number("every_ns", upstream.every_ns, upstream.every_ns > 0, "at least 1")?;
+            check_number("validity_ns", upstream.validity_ns, upstream.validity_ns > 0, "at least 1")?;
+            number = number.wrapping_add(1) & !(NEEDED | FOR_ONE);
+            let times = (upstream.every_ns, upstream.validity_ns);
+            all.add(
+                (upstream.node, number),
+                upstream.address,
+                &upstream.query.clone().into(),
+                times,
+                now_ns,
+            )?;
+        }
+        Ok(all)
+    }
+
+    fn add(
+        &mut self,
+        (node, request_id): (NodeId, u64),
+        address: SocketAddr,
+        query: &Query,
+        (period_ns, validity_ns): (i64, i64),
+        now_ns: i64,
+    ) -> Result<(), ConfigError> {
+        let query = query.to_string();
+        if !(1..=QUERY_BYTES_MAX).contains(&query.len()) {
+            return Err(ConfigError::query(&query));
+        }
+        let new = Asked {
+            node,
+            request_id,
+            address,
+            query,
+            validity_ns,
+            period_ns,
+            due_ns: now_ns,
+            sent_ns: None,
+            heard: false,
+            refused: None,
+        };
+        let place = self.asked.partition_point(|known| (known.node, known.request_id) <= (node, request_id));
+        self.asked.insert(place, new);
+        self.clocks.entry(node).or_default();
+        self.due_ns = Some(self.due_ns.map_or(now_ns, |due| due.min(now_ns)));
+        Ok(())
+    }
+
+    /// Asks `node` from now on for these streams, on behalf of the streams `via`; it may be a change of what was needed of it
+    /// for `reason` before.
+    pub(crate) fn need(
+        &mut self,
+        (node, reason): (NodeId, Reason),
+        address: SocketAddr,
+        streams: StreamQuery,
+        via: Vec<String>,
+        now_ns: i64,
+    ) {
+        let query = Query { via, ..Query::from(streams) };
+        let text = query.to_string();
+        let request_id = reason.request_id();
+        let known = self.asked.iter_mut().find(|asked| (asked.node, asked.request_id) == (node, request_id));
+        match known {
+            Some(known) if known.query == text => {}
+            Some(known) if text.len() <= QUERY_BYTES_MAX => {
+                (known.query, known.due_ns, known.heard) = (text, now_ns, false);
+                self.due_ns = Some(now_ns);
+            }
+            Some(_) => {}
+            None => {
+                let times = (1, self.policy.validity_ns);
+                // A query of numbers that is too long asks for all, and names are short: it fits.
+                let _ = self.add((node, request_id), address, &query, times, now_ns);
+            }
+        }
+    }
+
+    /// Tells those of whom nothing is needed any more.
+    pub(crate) fn need_only(
+        &mut self,
+        now_ns: i64,
+        is_needed: impl Fn(NodeId, Reason) -> bool,
+        signer: &mut Signer,
+        effects: &mut Effects,
+    ) {
+        let mut sent = 0;
+        self.asked.retain(|asked| {
+            let keep = Reason::of(asked.request_id).is_none_or(|reason| is_needed(asked.node, reason));
+            if !keep {
+                let cancel = Request { request_id: asked.request_id, action: RequestAction::Cancel };
+                sent += u64::from(signer.request(now_ns, (asked.node, asked.address), &cancel, effects));
+            }
+            keep
+        });
+        self.sent += sent;
+        self.due_ns = self.due_ns.and_then(|_| self.asked.iter().map(|asked| asked.due_ns).min());
+    }
+
+    /// Notes that something of `node` was accepted.
+    pub(crate) fn heard(&mut self, node: NodeId, effects: &mut Effects) {
+        let first = self.asked.partition_point(|asked| asked.node < node);
+        let mut is_new = false;
+        for asked in self.asked.iter_mut().skip(first).take_while(|asked| asked.node == node) {
+            is_new |= !asked.heard;
+            asked.heard = true;
+        }
+        if is_new {
+            effects.note(Note::Heard { node });
+        }
+    }
+
+    /// Takes in what a node says to a request. An answer to nothing that was asked is counted and no more.
+    pub(crate) fn answered(
+        &mut self,
+        now_ns: i64,
+        header: Header,
+        answer: &Answer<'_>,
+        effects: &mut Effects,
+    ) {
+        let key = (header.sender, answer.request_id);
+        let found = self.asked.binary_search_by_key(&key, |asked| (asked.node, asked.request_id));
+        let Some(asked) = found.ok().and_then(|at| self.asked.get_mut(at)) else {
+            self.answers_stray += 1;
+            return;
+        };
+        if let (Some(sent_ns), Some(clock)) = (asked.sent_ns.take(), self.clocks.get_mut(&header.sender)) {
+            clock.measure(sent_ns, header.timestamp_ns, now_ns);
+            clock.judge(header.sender, self.policy.clocks, effects);
+        }
+        let refused = answer.outcome.is_refusal().then_some(answer.outcome);
+        if refused.is_some() {
+            self.refused += 1;
+            // It is asked again all the same: quotas and places become free.
+            asked.heard = true;
+        }
+        if refused.is_some() && refused != asked.refused {
+            effects.note(Note::Refused {
+                node: header.sender,
+                outcome: answer.outcome,
+                query: asked.query.clone(),
+                reason: answer.reason.to_owned(),
+            });
+        }
+        asked.refused = refused;
+    }
+
+    /// What is known of the clocks of the nodes that were asked.
+    pub(crate) fn clocks(&self) -> impl Iterator<Item = (NodeId, ClockEstimate)> {
+        self.clocks.iter().filter_map(|(node, clock)| Some((*node, clock.estimate()?)))
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<i64> {
+        self.due_ns
+    }
+
+    /// Sends the requests that are due.
+    pub(crate) fn tick(&mut self, now_ns: i64, signer: &mut Signer, effects: &mut Effects) {
+        if self.due_ns.is_none_or(|due| now_ns < due) {
+            return;
+        }
+        let RequestPolicy { ttl_ns, retry_ns, .. } = self.policy;
+        for asked in &mut self.asked {
+            if asked.due_ns > now_ns {
+                continue;
+            }
+            let action = RequestAction::Start {
+                query: &asked.query,
+                validity_ns: asked.validity_ns.unsigned_abs(),
+                ttl_ns: ttl_ns.unsigned_abs(),
+                period_ns: asked.period_ns.unsigned_abs(),
+            };
+            let request = Request { request_id: asked.request_id, action };
+            let sent = signer.request(now_ns, (asked.node, asked.address), &request, effects);
+            self.sent += u64::from(sent);
+            asked.sent_ns = Some(now_ns);
+            let half = (ttl_ns / 2).max(1);
+            let wait = if asked.heard { half } else { half.min(retry_ns) };
+            asked.due_ns = now_ns.saturating_add(wait);
+        }
+        self.due_ns = self.asked.iter().map(|asked| asked.due_ns).min();
+    }
+
+    /// Tells every node to stop, and asks no more.
+    pub(crate) fn cancel(&mut self, now_ns: i64, signer: &mut Signer, effects: &mut Effects) {
+        if self.due_ns.take().is_none() {
+            return;
+        }
+        for asked in &self.asked {
+            let request = Request { request_id: asked.request_id, action: RequestAction::Cancel };
+            self.sent += u64::from(signer.request(now_ns, (asked.node, asked.address), &request, effects));
+        }
+    }
+
+    pub(crate) fn list(&self, out: &mut Vec<(&'static str, u64)>) {
+        let off = self.clocks.values().filter(|clock| clock.is_off()).count() as u64;
+        let furthest = self.clocks().map(|(_, estimate)| estimate.offset_ns.unsigned_abs()).max();
+        out.push(("requests_sent", self.sent));
+        out.push(("requests_refused_by_others", self.refused));
+        out.push(("answers_stray", self.answers_stray));
+        out.push(("clocks_off", off));
+        out.push(("clock_offset_max_ns", furthest.unwrap_or(0)));
+    }
+}

@@ -13,6 +13,50 @@ pub struct Reading {
     pub at_ns: i64,
     /// Its value.
     pub value: f64,
+    /// How sure it is.
+    pub certainty: Certainty,
+}
+
+/// How sure a value is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Certainty {
+    /// The standard deviation of what it may be in truth; 0 where nothing is known of that.
+    pub sd: f64,
+    /// The probability that it is right as it stands.
+    pub confidence: f64,
+}
+
+impl Certainty {
+    /// That of a source's reading: it is what it is.
+    pub const OF_A_READING: Self = Self { sd: 0.0, confidence: 1.0 };
+
+    /// That of a computation's result, by the table of [`crate::Relay`]; nothing is sure of a result of nothing.
+    pub(crate) fn of(computation: Computation, readings: &[Reading]) -> Self {
+        if readings.is_empty() {
+            return Self { sd: 0.0, confidence: 0.0 };
+        }
+        let confidence = readings.iter().map(|reading| reading.certainty.confidence).fold(1.0, f64::min);
+        let squares = readings.iter().map(|reading| reading.certainty.sd.powi(2)).sum::<f64>();
+        let doubt = |reading: &Reading| reading.certainty.confidence * (1.0 - reading.certainty.confidence);
+        let by_value = |a: &&Reading, b: &&Reading| a.value.total_cmp(&b.value);
+        let chosen = match computation {
+            Computation::Mean => {
+                return Self { sd: squares.sqrt() / readings.len().max(1) as f64, confidence };
+            }
+            Computation::Sum => return Self { sd: squares.sqrt(), confidence },
+            Computation::Count => {
+                return Self { sd: readings.iter().map(doubt).sum::<f64>().sqrt(), confidence };
+            }
+            Computation::Min => readings.iter().min_by(by_value),
+            Computation::Max => readings.iter().max_by(by_value),
+            Computation::Last | Computation::Identity => newest(readings),
+        };
+        chosen.map_or(Self { sd: 0.0, confidence: 0.0 }, |reading| reading.certainty)
+    }
+}
+
+fn newest(readings: &[Reading]) -> Option<&Reading> {
+    readings.iter().max_by_key(|reading| (reading.at_ns, reading.source, reading.sequence))
 }
 
 /// The result of `computation` on the readings, or `None` where there is none.
@@ -31,8 +75,9 @@ pub struct Reading {
 ///
 /// ```
 /// use centauri_engine::Computation;
-/// use centauri_roles::{Reading, compute};
-/// let reading = |sequence, value| Reading { source: 0, sequence, at_ns: 10 * sequence, value };
+/// use centauri_roles::{Certainty, Reading, compute};
+/// let certainty = Certainty::OF_A_READING;
+/// let reading = |sequence, value| Reading { source: 0, sequence, at_ns: 10 * sequence, value, certainty };
 /// let window = [reading(0, 1.0), reading(1, 4.0)];
 /// assert_eq!(compute(Computation::Mean, &window), Some(2.5));
 /// assert_eq!(compute(Computation::Count, &[]), Some(0.0));
@@ -52,11 +97,7 @@ pub(crate) fn compute_above(computation: Computation, above: f64, readings: &[Re
         Computation::Mean => mean(readings),
         Computation::Min => values.reduce(f64::min),
         Computation::Max => values.reduce(f64::max),
-        Computation::Last | Computation::Identity => {
-            let newest =
-                readings.iter().max_by_key(|reading| (reading.at_ns, reading.source, reading.sequence));
-            newest.map(|reading| reading.value)
-        }
+        Computation::Last | Computation::Identity => newest(readings).map(|reading| reading.value),
     };
     result.filter(|value| value.is_finite())
 }
@@ -72,7 +113,9 @@ mod tests {
     use super::*;
 
     fn window(values: &[(u32, i64, i64, f64)]) -> Vec<Reading> {
-        let reading = |&(source, sequence, at_ns, value)| Reading { source, sequence, at_ns, value };
+        let certainty = Certainty::OF_A_READING;
+        let reading =
+            |&(source, sequence, at_ns, value)| Reading { source, sequence, at_ns, value, certainty };
         values.iter().map(reading).collect()
     }
 

@@ -182,6 +182,26 @@ impl Effects {
         self.reports.clear();
     }
 
+    /// Takes over what another wants done, after one's own.
+    pub(crate) fn append(&mut self, other: &Self) {
+        let (bytes, honest, reports) = (self.bytes.len(), self.honest.len(), self.reports.len());
+        let decided = self.decided.len();
+        let moved = |range: &Range<usize>, by: usize| range.start + by..range.end + by;
+        self.items.extend(other.items.iter().map(|item| match item {
+            Item::Send { to, bytes: range } => Item::Send { to: *to, bytes: moved(range, bytes) },
+            Item::Decided(at) => Item::Decided(at + decided),
+            other => other.clone(),
+        }));
+        self.decided.extend(other.decided.iter().map(|held| Held {
+            honest: held.honest.as_ref().map(|range| moved(range, honest)),
+            reports: moved(&held.reports, reports),
+            ..held.clone()
+        }));
+        self.bytes.extend_from_slice(&other.bytes);
+        self.honest.extend_from_slice(&other.honest);
+        self.reports.extend_from_slice(&other.reports);
+    }
+
     /// How many effects there are.
     #[must_use]
     pub fn len(&self) -> usize {

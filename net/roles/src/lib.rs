@@ -15,6 +15,7 @@
 //! | [`Source`] | requests | a record for each reading |
 //! | [`Replica`] | requests, records of sources | requests, results of windows, samples |
 //! | [`Monitor`] | samples | distributions |
+//! | [`Relay`] | what a client and a replica receive | the same, and decisions on |
 //! | [`Client`] | results of replicas, distributions | requests, samples of latencies |
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ mod error;
 mod liar;
 mod limits;
 mod monitor;
+mod relay;
 mod replica;
 mod requests;
 mod rng;
@@ -37,13 +39,14 @@ mod source;
 mod timing;
 
 pub use client::{Client, ClientConfig, ClientShard, ClientStream, Pacing, RoundTiming, Sharding};
-pub use compute::{Reading, compute};
+pub use compute::{Certainty, Reading, compute};
 pub use convert::{ConvertError, from_wire, to_wire};
 pub use effects::{Decided, Effect, Effects, Note};
 pub use error::{ConfigError, InstallError};
 pub use liar::Behaviour;
 pub use limits::*;
 pub use monitor::{Estimated, Monitor, MonitorConfig, Monitored};
+pub use relay::Relay;
 pub use replica::{ComputationLimits, Replica, ReplicaConfig, ReplicaStream, SourceStream};
 pub use requests::{
     Asked, Catalogue, ClockBound, ClockEstimate, ComputationQuery, ComputationUpstream, NamePattern,

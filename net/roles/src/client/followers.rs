@@ -1,12 +1,11 @@
 //! Those who asked for decisions, and the decisions on their way to them.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use centauri_engine::{Decision, Report, Status};
 use centauri_wire::{DecisionRecord, FRAME_BYTES_DATAGRAM, Record, StreamId};
 
-use crate::requests::{Grant, Query, Refusal, Subscription, Subscriptions, resolve_own};
+use crate::requests::{Grant, Query, Refusal, Subscription, Subscriptions, deliver, resolve_own};
 use crate::signer::Signer;
 use crate::{ConfigError, Effects, SubscriberLimits, Windows};
 
@@ -113,29 +112,15 @@ impl Followers {
             return;
         }
         let waiting = std::mem::take(&mut self.waiting);
-        // Most want everything: those share frames, signed once.
-        let mut whole: Option<Vec<Range<usize>>> = None;
-        for subscription in self.subscriptions.live(now_ns) {
-            let address = subscription.address;
-            let wanted = waiting.iter().filter(|outgoing| outgoing.is_for(subscription));
-            let count = wanted.clone().count();
-            let records = wanted.map(|outgoing| outgoing.record(now_ns));
-            if count == waiting.len() {
-                let frames = whole.get_or_insert_with(|| {
-                    let mut frames = Vec::new();
-                    signer.decisions(now_ns, FRAME_BYTES_DATAGRAM, records, |bytes| {
-                        frames.push(effects.keep(bytes))
-                    });
-                    frames
-                });
-                for frame in frames.iter() {
-                    effects.send_kept(address, frame.clone());
-                }
-            } else {
-                signer.decisions(now_ns, FRAME_BYTES_DATAGRAM, records, |bytes| effects.send(address, bytes));
-            }
-            self.sent += count as u64;
-        }
+        self.sent += deliver(
+            now_ns,
+            &waiting,
+            &mut self.subscriptions,
+            Outgoing::is_for,
+            |outgoing| outgoing.record(now_ns),
+            |records, emit| signer.decisions(now_ns, FRAME_BYTES_DATAGRAM, records, emit),
+            effects,
+        );
         self.waiting = waiting;
         self.waiting.clear();
     }

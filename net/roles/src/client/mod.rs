@@ -16,7 +16,7 @@ use std::sync::Arc;
 use centauri_engine::{Fleet, Session};
 use centauri_wire::{
     Accepted, BatchVerifier, Counters, DistributionView, Header, Limits, MessageView, NodeId, Pending,
-    Record, Registry, Request, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
+    Registry, Request, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
 };
 
 pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
@@ -205,6 +205,11 @@ impl Client {
         Ok(client)
     }
 
+    /// One of `count` parts of a node that sign with its key, of which no two give out the same timestamp.
+    pub(crate) fn taking_turns(self, own: u8, count: usize) -> Self {
+        Self { signer: self.signer.taking_turns(own, count), ..self }
+    }
+
     /// Tells the followers' side which streams are decided here.
     fn know_streams(&mut self, config: &ClientConfig) {
         // A part of a client decides some streams only, and knows nothing of the others' rounds.
@@ -367,7 +372,15 @@ impl Client {
 
     fn accept(&mut self, now_ns: i64, from: SocketAddr, accepted: &Accepted<'_>, effects: &mut Effects) {
         match accepted.message() {
-            MessageView::Stream(_) => self.absorb(now_ns, accepted, effects),
+            MessageView::Stream(_) => {
+                let records = accepted.records().map(|record| (record.stream, record.round, record.value));
+                self.absorb(now_ns, accepted, records, effects);
+            }
+            MessageView::Decision(_) => {
+                let decided = accepted.decisions().filter(|decision| decision.decided);
+                let records = decided.map(|decision| (decision.stream, decision.round, decision.value));
+                self.absorb(now_ns, accepted, records, effects);
+            }
             MessageView::Distribution(view) => self.publish(view, effects),
             MessageView::Request(request) => self.request(now_ns, from, accepted.header(), request, effects),
             MessageView::Answer(answer) => {
@@ -377,7 +390,14 @@ impl Client {
         }
     }
 
-    fn absorb(&mut self, now_ns: i64, accepted: &Accepted<'_>, effects: &mut Effects) {
+    /// Takes in what a replica reports: streams, rounds and values.
+    fn absorb(
+        &mut self,
+        now_ns: i64,
+        accepted: &Accepted<'_>,
+        records: impl Iterator<Item = (StreamId, i64, f64)>,
+        effects: &mut Effects,
+    ) {
         let header = accepted.header();
         self.upstreams.heard(header.sender, effects);
         let Some(sender) = self.senders.get(accepted.node_index()) else { return };
@@ -386,21 +406,20 @@ impl Client {
             self.sampler.push(now_ns, sender.latency, latency, &mut self.signer, effects);
         }
         let mut hint = 0;
-        for record in accepted.records() {
+        for (stream, round, value) in records {
             // The verifier accepts no record without a route.
-            let Some(route) = sender.route(record.stream, &mut hint) else { continue };
+            let Some(route) = sender.route(stream, &mut hint) else { continue };
             if route.owner != self.crossing.own {
                 let Route { index, position, owner, .. } = route;
-                let Record { round, value, .. } = record;
                 let (received_ns, node) = (now_ns, header.sender);
                 self.crossing.push(owner, Crossed { received_ns, round, value, index, node, position });
                 continue;
             }
-            let taken = self.rounds.take(now_ns, (route.index, route.position), record.round, record.value);
+            let taken = self.rounds.take(now_ns, (route.index, route.position), round, value);
             self.counters.count(taken);
             if taken == Taken::Equivocated {
                 let stream = self.rounds.engine_id(route.index);
-                note_equivocation(stream, header.sender, record.round, effects);
+                note_equivocation(stream, header.sender, round, effects);
             }
         }
     }

@@ -21,7 +21,7 @@ use plans::{Begun, Need, Plans};
 use publisher::{Outgoing, publish};
 use window::{Logical, SampleSlots, Taken};
 
-use crate::compute::{compute_above, mean};
+use crate::compute::{Certainty, compute_above, mean};
 use crate::counters::counters;
 use crate::requests::{Reason, Subscriptions, Terms, Upstreams};
 use crate::sampler::Sampler;
@@ -73,6 +73,7 @@ struct Feed {
 ///   has passed for the oldest reading of a result does not get it.
 #[derive(Debug)]
 pub struct Replica {
+    own: NodeId,
     logicals: Vec<Logical>,
     /// Sorted.
     feeds: Vec<Feed>,
@@ -124,10 +125,13 @@ impl Replica {
         let mut sampler = Sampler::new(config.samples)?;
         let mut logicals = Vec::with_capacity(config.streams.len());
         for stream in &config.streams {
-            logicals.push(logical(stream, config.windows_ahead_max, now_ns, &mut sampler)?);
+            let mut made = logical(stream, config.windows_ahead_max, now_ns, &mut sampler)?;
+            made.is_of_decisions = stream.sources.iter().any(|source| source.node == identity.id());
+            logicals.push(made);
         }
         let (plain, static_needs) = divide(config, &registry);
         let mut replica = Self {
+            own: identity.id(),
             logicals,
             feeds,
             due: BinaryHeap::new(),
@@ -181,7 +185,9 @@ impl Replica {
                 self.upstreams.heard(header.sender, effects);
                 for record in accepted.records() {
                     let at_ns = record.source_timestamp_ns(header.timestamp_ns);
-                    let reading = Reading { source: 0, sequence: record.round, at_ns, value: record.value };
+                    let (sequence, value) = (record.round, record.value);
+                    let certainty = Certainty::OF_A_READING;
+                    let reading = Reading { source: 0, sequence, at_ns, value, certainty };
                     self.take(now_ns, (header.sender, record.stream), reading, effects);
                 }
             }
@@ -294,6 +300,22 @@ impl Replica {
         all
     }
 
+    /// One of `count` parts of a node that sign with its key, of which no two give out the same timestamp.
+    pub(crate) fn taking_turns(self, own: u8, count: usize) -> Self {
+        Self { signer: self.signer.taking_turns(own, count), ..self }
+    }
+
+    /// Takes in what this node has itself decided on a stream: a reading of its own.
+    pub(crate) fn take_decided(
+        &mut self,
+        now_ns: i64,
+        stream: StreamId,
+        reading: Reading,
+        effects: &mut Effects,
+    ) {
+        self.take(now_ns, (self.own, stream), reading, effects);
+    }
+
     fn schedule(&mut self, at: usize) {
         let Ok(index) = u32::try_from(at) else { return };
         if let Some(due_ns) = self.logicals.get(at).and_then(Logical::due_ns) {
@@ -317,6 +339,7 @@ impl Replica {
             self.counters.results_not_finite += 1;
         }
         let opens = logical.windows.opens_ns(logical.next).unwrap_or(now_ns);
+        let certainty = logical.is_of_decisions.then(|| Certainty::of(logical.computation, &readings));
         let oldest_ns = readings.iter().map(|reading| reading.at_ns).min().unwrap_or(opens);
         for value in self.behaviour.tell(result).into_iter().flatten() {
             let Some(nonce) = logical.nonce else { continue };
@@ -329,6 +352,7 @@ impl Replica {
                 value,
                 readings: u32::try_from(readings.len()).unwrap_or(u32::MAX),
                 oldest_ns,
+                certainty,
             });
         }
         let (index, samples) = (logical.next, logical.samples);
@@ -446,6 +470,7 @@ fn logical(
         above: 0.5,
         validity_ns: None,
         retired: false,
+        is_of_decisions: false,
         per_source_max: stream.readings_per_source_max,
         ahead,
         samples,
@@ -478,8 +503,14 @@ impl Role for Replica {
             }
         }
         let bytes_max = self.frame_bytes_max;
-        let sent =
-            publish(now_ns, &self.outgoing, bytes_max, &mut self.subscriptions, &mut self.signer, effects);
+        let sent = publish(
+            now_ns,
+            &mut self.outgoing,
+            bytes_max,
+            &mut self.subscriptions,
+            &mut self.signer,
+            effects,
+        );
         self.counters.records_sent += sent;
         self.end_unasked(now_ns, effects);
         self.sampler.tick(now_ns, &mut self.signer, effects);

@@ -1,11 +1,10 @@
-//! Results on their way to subscribers: many under one signature.
+//! Results on their way to subscribers.
 
-use std::ops::Range;
-
-use centauri_wire::{Record, StreamId};
+use centauri_wire::{DecisionRecord, QuorumBits, Record, StreamId};
 
 use crate::Effects;
-use crate::requests::{Subscription, Subscriptions};
+use crate::compute::Certainty;
+use crate::requests::{Subscription, Subscriptions, deliver};
 use crate::signer::Signer;
 use crate::timing::Windows;
 
@@ -20,15 +19,43 @@ pub(super) struct Outgoing {
     pub(super) readings: u32,
     /// Time of the oldest reading, or of the window's opening where there is none.
     pub(super) oldest_ns: i64,
+    /// How sure it is, where it was computed from decisions.
+    pub(super) certainty: Option<Certainty>,
 }
 
 impl Outgoing {
-    fn record(&self, now_ns: i64) -> Record {
+    fn age_us(&self, now_ns: i64) -> u32 {
         let opens = self.windows.opens_ns(self.round).unwrap_or(now_ns);
-        let age_us =
-            Record::age_us_between(now_ns, opens).unwrap_or(if opens > now_ns { 0 } else { u32::MAX });
+        Record::age_us_between(now_ns, opens).unwrap_or(if opens > now_ns { 0 } else { u32::MAX })
+    }
+
+    fn record(&self, now_ns: i64) -> Record {
         let Self { stream, nonce, round, value, readings, .. } = *self;
-        Record { stream, age_us, nonce, round, value, readings }
+        Record { stream, age_us: self.age_us(now_ns), nonce, round, value, readings }
+    }
+
+    /// The result as a decision that this replica alone speaks for.
+    fn decision(&self, now_ns: i64) -> DecisionRecord {
+        /// Half a normal distribution's interval of 95 %, in standard deviations.
+        const HALF: f64 = 1.959_963_984_540_054;
+        let Certainty { sd, confidence } = self.certainty.unwrap_or(Certainty::OF_A_READING);
+        let Self { stream, nonce, round, value, readings, .. } = *self;
+        DecisionRecord {
+            stream,
+            age_us: self.age_us(now_ns),
+            nonce,
+            round,
+            decided: true,
+            replicas: 1,
+            reported: readings,
+            value,
+            confidence,
+            mean: value,
+            sd,
+            low: value - HALF * sd,
+            high: value + HALF * sd,
+            quorum: QuorumBits(1),
+        }
     }
 
     fn is_for(&self, subscription: &Subscription, now_ns: i64) -> bool {
@@ -38,39 +65,37 @@ impl Outgoing {
     }
 }
 
-/// Sends what each subscriber wants of `outgoing`; says how many records were sent.
+/// Sends what each subscriber wants of `outgoing`, in order: results of readings in stream frames, results of decisions in
+/// decision frames. Says how many records were sent.
 pub(super) fn publish(
     now_ns: i64,
-    outgoing: &[Outgoing],
+    outgoing: &mut [Outgoing],
     frame_bytes_max: usize,
     subscriptions: &mut Subscriptions,
     signer: &mut Signer,
     effects: &mut Effects,
 ) -> u64 {
-    if outgoing.is_empty() {
-        return 0;
-    }
-    let mut sent = 0;
-    // Most subscribers want everything: those share frames, signed once.
-    let mut whole: Option<Vec<Range<usize>>> = None;
-    for subscription in subscriptions.live(now_ns) {
-        let address = subscription.address;
-        let wanted = outgoing.iter().filter(|result| result.is_for(subscription, now_ns));
-        let count = wanted.clone().count();
-        let records = wanted.map(|result| result.record(now_ns));
-        if count == outgoing.len() {
-            let frames = whole.get_or_insert_with(|| {
-                let mut frames = Vec::new();
-                signer.stream(now_ns, frame_bytes_max, records, |bytes| frames.push(effects.keep(bytes)));
-                frames
-            });
-            for frame in frames.iter() {
-                effects.send_kept(address, frame.clone());
-            }
-        } else {
-            signer.stream(now_ns, frame_bytes_max, records, |bytes| effects.send(address, bytes));
-        }
-        sent += count as u64;
-    }
-    sent
+    outgoing.sort_by_key(|result| result.certainty.is_some());
+    let (plain, decided) = outgoing.split_at(outgoing.partition_point(|result| result.certainty.is_none()));
+    let wants = |result: &Outgoing, subscription: &Subscription| result.is_for(subscription, now_ns);
+    let record = |result: &Outgoing| result.record(now_ns);
+    let sent = deliver(
+        now_ns,
+        plain,
+        subscriptions,
+        wants,
+        record,
+        |records, emit| signer.stream(now_ns, frame_bytes_max, records, emit),
+        effects,
+    );
+    let decision = |result: &Outgoing| result.decision(now_ns);
+    sent + deliver(
+        now_ns,
+        decided,
+        subscriptions,
+        wants,
+        decision,
+        |records, emit| signer.decisions(now_ns, frame_bytes_max, records, emit),
+        effects,
+    )
 }

@@ -40,6 +40,8 @@ pub(super) struct Logical {
     pub(super) validity_ns: Option<i64>,
     /// Nobody asks for it any more.
     pub(super) retired: bool,
+    /// It is computed from what this node decides itself.
+    pub(super) is_of_decisions: bool,
     pub(super) per_source_max: usize,
     pub(super) ahead: u32,
     pub(super) samples: SampleSlots,
@@ -139,6 +141,7 @@ mod tests {
             above: 0.5,
             validity_ns: None,
             retired: false,
+            is_of_decisions: false,
             per_source_max: 2,
             ahead: 1,
             samples: SampleSlots::default(),
@@ -150,7 +153,8 @@ mod tests {
     }
 
     fn reading(source: u32, sequence: i64, at_ns: i64) -> Reading {
-        Reading { source, sequence, at_ns, value: 1.0 }
+        let certainty = crate::Certainty::OF_A_READING;
+        Reading { source, sequence, at_ns, value: 1.0, certainty }
     }
 
     #[test]

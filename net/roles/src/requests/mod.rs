@@ -3,6 +3,7 @@
 mod catalogue;
 mod clocks;
 mod computation;
+mod deliver;
 mod numbers;
 mod pattern;
 mod query;
@@ -13,6 +14,7 @@ pub use catalogue::{Catalogue, NamedStream};
 pub use clocks::{ClockBound, ClockEstimate};
 pub use computation::ComputationQuery;
 pub(crate) use computation::Planned;
+pub(crate) use deliver::deliver;
 pub use numbers::StreamQuery;
 pub use pattern::NamePattern;
 pub use query::{Asked, Query};

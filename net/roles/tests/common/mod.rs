@@ -2,6 +2,7 @@
 #![expect(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod traffic;
+pub(crate) mod world;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ pub(crate) const MS: i64 = 1_000_000;
 
 pub(crate) const SOURCES: [NodeId; 3] = [NodeId(1), NodeId(2), NodeId(3)];
 pub(crate) const REPLICAS: [NodeId; 4] = [NodeId(11), NodeId(12), NodeId(13), NodeId(14)];
+pub(crate) const RELAYS: [NodeId; 3] = [NodeId(15), NodeId(16), NodeId(17)];
 pub(crate) const MONITOR: NodeId = NodeId(21);
 pub(crate) const CLIENT: NodeId = NodeId(31);
 pub(crate) const OTHER_CLIENT: NodeId = NodeId(32);
@@ -39,6 +41,7 @@ pub(crate) fn registry() -> Arc<Registry> {
     };
     let mut nodes = of(&SOURCES, Role::Source);
     nodes.extend(of(&REPLICAS, Role::Replica));
+    nodes.extend(of(&RELAYS, Role::Replica));
     nodes.extend(of(&[MONITOR], Role::Monitor));
     nodes.extend(of(&[CLIENT, OTHER_CLIENT], Role::Client));
     nodes.extend(of(&[ENGINE], Role::Engine));

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 
 use centauri_engine::{Decision, Distribution, Report, StreamId};
-use centauri_wire::{NodeId, Outcome};
+use centauri_wire::{EquivocationProof, NodeId, Outcome};
 
 /// What a role wants done, in order; kept and reused by the driver, so that a steady state allocates nothing.
 ///
@@ -32,6 +32,7 @@ enum Item {
     Send { to: SocketAddr, bytes: Range<usize> },
     Decided(usize),
     Published { name: String, distribution: Distribution },
+    Proof { node: NodeId, first: Range<usize>, second: Range<usize> },
     Note(Note),
 }
 
@@ -65,6 +66,13 @@ pub enum Effect<'a> {
         name: &'a str,
         /// The distribution.
         distribution: &'a Distribution,
+    },
+    /// A node has signed two values for one round: both frames.
+    Proof {
+        /// The node.
+        node: NodeId,
+        /// What it signed.
+        proof: EquivocationProof<'a>,
     },
     /// Something worth a line in a log.
     Note(&'a Note),
@@ -190,6 +198,9 @@ impl Effects {
         self.items.extend(other.items.iter().map(|item| match item {
             Item::Send { to, bytes: range } => Item::Send { to: *to, bytes: moved(range, bytes) },
             Item::Decided(at) => Item::Decided(at + decided),
+            Item::Proof { node, first, second } => {
+                Item::Proof { node: *node, first: moved(first, bytes), second: moved(second, bytes) }
+            }
             other => other.clone(),
         }));
         self.decided.extend(other.decided.iter().map(|held| Held {
@@ -238,6 +249,10 @@ impl Effects {
             Item::Send { to, bytes } => Effect::Send { to: *to, bytes: self.bytes.get(bytes.clone())? },
             Item::Decided(at) => Effect::Decided(self.view_decided(self.decided.get(*at)?)?),
             Item::Published { name, distribution } => Effect::Published { name, distribution },
+            Item::Proof { node, first, second } => {
+                let (first, second) = (self.bytes.get(first.clone())?, self.bytes.get(second.clone())?);
+                Effect::Proof { node: *node, proof: EquivocationProof { first, second } }
+            }
             Item::Note(note) => Effect::Note(note),
         })
     }
@@ -274,6 +289,11 @@ impl Effects {
     pub(crate) fn send(&mut self, to: SocketAddr, frame: &[u8]) {
         let bytes = self.keep(frame);
         self.send_kept(to, bytes);
+    }
+
+    pub(crate) fn proof(&mut self, node: NodeId, first: &[u8], second: &[u8]) {
+        let (first, second) = (self.keep(first), self.keep(second));
+        self.items.push(Item::Proof { node, first, second });
     }
 
     pub(crate) fn note(&mut self, note: Note) {

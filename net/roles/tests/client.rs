@@ -31,8 +31,8 @@ fn timing() -> RoundTiming {
     RoundTiming { windows: Windows::new(0, 1_000).unwrap(), close_after_ns: 1_500 }
 }
 
-fn client_of(streams: Vec<StreamSpec>, pacing: Pacing) -> Client {
-    let config = ClientConfig {
+fn config(streams: Vec<StreamSpec>, pacing: Pacing) -> ClientConfig {
+    ClientConfig {
         streams: (1..)
             .zip(&streams)
             .map(|(number, spec)| ClientStream {
@@ -46,9 +46,16 @@ fn client_of(streams: Vec<StreamSpec>, pacing: Pacing) -> Client {
         limits: Limits { past_ns: u64::MAX, future_ns: u64::MAX, ..Limits::default() },
         pacing,
         ..ClientConfig::default()
-    };
+    }
+}
+
+fn client_with(config: &ClientConfig, streams: Vec<StreamSpec>) -> Client {
     let session = Session::new(Fleet::compile(&model_set(streams)).unwrap(), Box::new(ScalarBackend::new()));
-    Client::new(&config, registry(), identity(CLIENT), session, 0).unwrap()
+    Client::new(config, registry(), identity(CLIENT), session, 0).unwrap()
+}
+
+fn client_of(streams: Vec<StreamSpec>, pacing: Pacing) -> Client {
+    client_with(&config(streams.clone(), pacing), streams)
 }
 
 fn client() -> Client {
@@ -299,4 +306,36 @@ fn configurations_that_contradict_the_model_are_refused() {
     assert!(matches!(refused(&|c| c.streams[0].replicas[1] = REPLICAS[0]), Err(ConfigError::Twice { .. })));
     assert!(matches!(refused(&|c| c.streams[0].timing.close_after_ns = -1), Err(ConfigError::Number { .. })));
     assert!(matches!(refused(&|c| c.request.ttl_ns = 0), Err(ConfigError::Number { .. })));
+}
+
+#[test]
+fn two_values_for_one_round_leave_a_proof_that_anybody_can_check() {
+    let mut config = config(vec![spec("room", PriorSpec::Uniform)], Pacing::default());
+    config.evidence_bytes = 4_096;
+    let mut client = client_with(&config, vec![spec("room", PriorSpec::Uniform)]);
+    let mut effects = Effects::new();
+    let mut give = |now: i64, bytes: &[u8], client: &mut Client| {
+        effects.clear();
+        client.handle(now, address(REPLICAS[0]), bytes, &mut effects);
+        let proofs = effects.iter().filter_map(|effect| match effect {
+            Effect::Proof { node, proof } => Some((node, proof.encode())),
+            _ => None,
+        });
+        proofs.collect::<Vec<_>>()
+    };
+    assert!(give(10, &frame(REPLICAS[0], 10, &[result(1, 0, 1, 20.0)]), &mut client).is_empty());
+    assert!(give(20, &frame(REPLICAS[1], 20, &[result(1, 0, 1, 30.0)]), &mut client).is_empty());
+    let proofs = give(30, &frame(REPLICAS[0], 30, &[result(1, 0, 2, 25.0)]), &mut client);
+    let [(node, bytes)] = &proofs[..] else { panic!("one proof: {proofs:?}") };
+    let proven = centauri_wire::EquivocationProof::parse(bytes).unwrap().verify(&registry()).unwrap();
+    assert_eq!(
+        (*node, proven.node, proven.round, proven.values),
+        (REPLICAS[0], REPLICAS[0], 0, [20.0, 25.0])
+    );
+    // One a minute is enough of one node; another's is another's.
+    assert!(give(1_010, &frame(REPLICAS[0], 1_010, &[result(1, 1, 3, 1.0)]), &mut client).is_empty());
+    assert!(give(1_020, &frame(REPLICAS[0], 1_020, &[result(1, 1, 4, 2.0)]), &mut client).is_empty());
+    let both = frame(REPLICAS[2], 1_030, &[result(1, 1, 1, 1.0), result(1, 1, 2, 2.0)]);
+    assert_eq!(give(1_030, &both, &mut client).len(), 1, "in one frame");
+    assert_eq!(count(&client, "equivocations_proven"), 2);
 }

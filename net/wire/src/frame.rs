@@ -44,6 +44,7 @@ impl MessageView<'_> {
 /// Nothing is known of who sent it: its signature has not been looked at. Use [`crate::Verifier`] for that.
 #[derive(Debug, Clone, Copy)]
 pub struct FrameView<'a> {
+    bytes: &'a [u8],
     header: Header,
     message: MessageView<'a>,
     signed: &'a [u8],
@@ -69,7 +70,13 @@ impl<'a> FrameView<'a> {
             FrameType::Decision => MessageView::Decision(DecisionRecords::parse(count, body)?),
             FrameType::Answer => MessageView::Answer(Answer::parse(body)?),
         };
-        Ok(Self { header, message, signed, signature })
+        Ok(Self { bytes: frame, header, message, signed, signature })
+    }
+
+    /// The whole frame as it came.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// The claimed sender and the timestamp.

@@ -85,6 +85,9 @@ pub struct ClientConfig {
     pub streams: Vec<ClientStream>,
     /// The replicas it asks to stream.
     pub upstreams: Vec<Upstream>,
+    /// So many bytes of the frames that came last are kept, for the case that one contradicts another; 0 to keep none. A second
+    /// value that comes later than that still convicts its sender here, but cannot be shown to others.
+    pub evidence_bytes: usize,
     /// Bounds on the subscriptions to its decisions that it serves.
     pub followers: SubscriberLimits,
     /// The computations it asks replicas for.

@@ -3,6 +3,7 @@
 mod batch;
 mod config;
 mod crossing;
+mod evidence;
 mod followers;
 mod reports;
 mod rounds;
@@ -21,6 +22,7 @@ use centauri_wire::{
 
 pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
 use crossing::{Crossed, Crossing};
+use evidence::Evidence;
 use followers::Followers;
 use rounds::{Due, Rounds, StreamIndex, Taken};
 pub use shard::ClientShard;
@@ -125,6 +127,7 @@ pub struct Client {
     signer: Signer,
     upstreams: Upstreams,
     followers: Followers,
+    evidence: Evidence,
     sampler: Sampler,
     pacing: Pacing,
     counters: ClientCounters,
@@ -184,6 +187,7 @@ impl Client {
             signer: Signer::new(identity).taking_turns(crossing.own, crossing.sharding.count),
             upstreams: Upstreams::new(config.request, &upstreams, &computations, now_ns)?,
             followers: Followers::new(config.followers, now_ns)?,
+            evidence: Evidence::new(config.evidence_bytes),
             sampler: Sampler::new(config.samples)?,
             pacing,
             counters: ClientCounters::default(),
@@ -405,10 +409,12 @@ impl Client {
             let latency = seconds_between(now_ns, header.timestamp_ns);
             self.sampler.push(now_ns, sender.latency, latency, &mut self.signer, effects);
         }
+        // Before it is looked at: a frame can contradict itself, which proves as much.
+        self.evidence.keep(accepted.node_index(), accepted.frame().bytes());
         let mut hint = 0;
-        for (stream, round, value) in records {
+        for (wire, round, value) in records {
             // The verifier accepts no record without a route.
-            let Some(route) = sender.route(stream, &mut hint) else { continue };
+            let Some(route) = sender.route(wire, &mut hint) else { continue };
             if route.owner != self.crossing.own {
                 let Route { index, position, owner, .. } = route;
                 let (received_ns, node) = (now_ns, header.sender);
@@ -420,6 +426,10 @@ impl Client {
             if taken == Taken::Equivocated {
                 let stream = self.rounds.engine_id(route.index);
                 note_equivocation(stream, header.sender, round, effects);
+                let report = (wire, round, value);
+                if let Some(first) = self.evidence.against(now_ns, accepted.node_index(), report) {
+                    effects.proof(header.sender, first, accepted.frame().bytes());
+                }
             }
         }
     }
@@ -586,6 +596,7 @@ impl Role for Client {
         self.upstreams.list(&mut list);
         self.followers.subscriptions.counters.list(&mut list);
         list.push(("decisions_sent", self.followers.sent));
+        list.push(("equivocations_proven", self.evidence.proofs));
         list.push(("sample_values_sent", self.sampler.values_sent));
         list.push(("encode_failed", self.signer.failed));
         list.extend(self.verifier.counters().iter());

@@ -371,7 +371,8 @@ impl Sample {
     /// of a wider family, never of a narrower one, and a wider family then needs better evidence.
     fn prefer_narrow(&self, tried: &mut [(Best, Alternative)]) {
         let Some(found) = tried.first().map(|(_, own)| own.trimmed as f64) else { return };
-        if found < self.sorted.len() as f64 * self.contamination * LIES_FOUND {
+        // Without an allowance there are no lies to be found, not even none of none.
+        if found <= self.sorted.len() as f64 * self.contamination * LIES_FOUND {
             return;
         }
         let price = |own: &Alternative| {

@@ -120,3 +120,10 @@ fn a_histogram_holds_every_sample() {
     assert_eq!(counts.iter().sum::<f64>(), 1000.0);
     assert!(fitted.ks < 0.01, "{}", fitted.ks);
 }
+
+#[test]
+fn without_an_adversary_a_narrower_family_is_not_preferred() {
+    let truth = Distribution::lognormal(-4.0, 0.6).unwrap();
+    let options = FitOptions { contamination: 0.0, family: None };
+    assert_eq!(fit_distribution(&slices(&truth, 500), &options).unwrap().family, FamilyName::Lognormal);
+}

@@ -165,6 +165,27 @@ pub enum Note {
         /// How many.
         rounds: u64,
     },
+    /// So many senders' samples of a distribution show a jump that the monitor has forgotten what was before it.
+    Changed {
+        /// The distribution's name.
+        name: String,
+        /// How many senders.
+        senders: usize,
+    },
+    /// A published distribution has not been renewed for so long that decisions are made with a wider one.
+    Aged {
+        /// The distribution's name.
+        name: String,
+        /// How long it has not been renewed, in nanoseconds.
+        age_ns: i64,
+        /// How many times as wide it is taken to be.
+        factor: f64,
+    },
+    /// A distribution so far from the one before that it is not used until another message confirms it.
+    Doubted {
+        /// The distribution's name.
+        name: String,
+    },
     /// The engine refused rounds; they get no decision.
     Undecided {
         /// How many.

@@ -19,10 +19,12 @@
 //! | [`Client`] | results of replicas, distributions | requests, samples of latencies |
 #![forbid(unsafe_code)]
 
+mod ageing;
 mod client;
 mod compute;
 mod convert;
 mod counters;
+mod distance;
 mod effects;
 mod error;
 mod liar;
@@ -36,16 +38,21 @@ mod role;
 mod sampler;
 mod signer;
 mod source;
+mod thinning;
 mod timing;
 
-pub use client::{Client, ClientConfig, ClientShard, ClientStream, Pacing, RoundTiming, Sharding};
+pub use ageing::{Ageing, widened};
+pub use centauri_fit::FamilyName;
+pub use client::{
+    Client, ClientConfig, ClientShard, ClientStream, DistributionPolicy, Pacing, RoundTiming, Sharding,
+};
 pub use compute::{Certainty, Reading, compute};
 pub use convert::{ConvertError, from_wire, to_wire};
 pub use effects::{Decided, Effect, Effects, Note};
 pub use error::{ConfigError, InstallError};
 pub use liar::Behaviour;
 pub use limits::*;
-pub use monitor::{Estimated, Monitor, MonitorConfig, Monitored};
+pub use monitor::{Combination, DriftPolicy, Estimated, Monitor, MonitorConfig, Monitored};
 pub use relay::Relay;
 pub use replica::{ComputationLimits, Replica, ReplicaConfig, ReplicaStream, SourceStream};
 pub use requests::{

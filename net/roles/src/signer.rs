@@ -31,6 +31,11 @@ impl Signer {
         Self { turn: (i64::from(own), i64::try_from(count).unwrap_or(1).max(1)), ..self }
     }
 
+    /// Who signs.
+    pub(crate) fn node(&self) -> NodeId {
+        self.identity.id()
+    }
+
     /// A timestamp not given out before: receivers tell messages without a nonce apart by it.
     fn stamp(&mut self, now_ns: i64) -> i64 {
         let stamp = match self.last_ns {
@@ -167,7 +172,7 @@ impl Signer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use centauri_wire::{KeyFile, NodeId};
+    use centauri_wire::KeyFile;
     use std::collections::BTreeSet;
 
     #[test]

@@ -22,7 +22,7 @@ fn client(verifier: VerifierChoice) -> Client {
         // A frame of a round that is closed is stale, one of the round after the next from the future.
         limits: Limits { past_ns: 3_000, future_ns: 1_500, ..Limits::default() },
         latencies: vec![(REPLICAS[0], "link".to_owned())],
-        samples: Some(SamplePolicy { monitor: address(MONITOR), values_max: 8, every_ns: 700 }),
+        samples: Some(everything(8, 700)),
         verifier,
         ..ClientConfig::default()
     };

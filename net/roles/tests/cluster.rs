@@ -137,7 +137,7 @@ fn replica_of(place: usize, weather: &Weather) -> Replica {
         streams: vec![stream],
         upstreams: SOURCES.map(upstream).to_vec(),
         request: RequestPolicy { ttl_ns: 5_000 * MS, ..RequestPolicy::default() },
-        samples: Some(SamplePolicy { monitor: address(MONITOR), values_max: 64, every_ns: 2_000 * MS }),
+        samples: Some(everything(64, 2_000 * MS)),
         behaviour: if lies { weather.liar.clone() } else { Behaviour::Honest },
         sample_offset: if lies { weather.liar_sample_offset } else { 0.0 },
         ..ReplicaConfig::default()
@@ -161,6 +161,8 @@ fn monitor() -> Monitor {
             Monitored { senders_min: 3, ..named("reading", SampleKind::Output, Estimated::Normal, true) },
         ],
         targets: vec![address(CLIENT)],
+        // Every second, whether it has changed or not.
+        publish_every_max_ns: 1_000 * MS,
         ..MonitorConfig::default()
     };
     Monitor::new(&config, registry(), identity(MONITOR), -500 * MS).unwrap()
@@ -180,7 +182,7 @@ fn client() -> Client {
         upstreams: REPLICAS.map(upstream).to_vec(),
         request: RequestPolicy { ttl_ns: 5_000 * MS, ..RequestPolicy::default() },
         latencies: REPLICAS.map(|node| (node, "link".to_owned())).to_vec(),
-        samples: Some(SamplePolicy { monitor: address(MONITOR), values_max: 64, every_ns: 2_000 * MS }),
+        samples: Some(everything(64, 2_000 * MS)),
         ..ClientConfig::default()
     };
     let session = Session::new(Fleet::compile(&model()).unwrap(), Box::new(ScalarBackend::new()));

@@ -37,7 +37,7 @@ fn config() -> ClientConfig {
         upstreams: REPLICAS.map(upstream).to_vec(),
         limits: Limits { past_ns: 3_000, future_ns: 1_500, ..Limits::default() },
         latencies: REPLICAS.iter().map(|node| (*node, format!("link {node}"))).collect(),
-        samples: Some(SamplePolicy { monitor: address(MONITOR), values_max: 8, every_ns: 700 }),
+        samples: Some(everything(8, 700)),
         ..ClientConfig::default()
     }
 }

@@ -220,7 +220,7 @@ fn a_period_longer_than_the_window_picks_the_same_rounds_at_any_time() {
 
 #[test]
 fn samples_are_batched_and_unbiased() {
-    let samples = Some(SamplePolicy { monitor: address(MONITOR), values_max: 4, every_ns: 10_000 });
+    let samples = Some(everything(4, 10_000));
     let streams = vec![stream(1, Computation::Mean)];
     let config = ReplicaConfig { streams, samples, limits: wide(), ..ReplicaConfig::default() };
     let mut replica = Replica::new(&config, registry(), identity(REPLICAS[0]), 0).unwrap();

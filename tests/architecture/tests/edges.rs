@@ -11,7 +11,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("centauri-gpu", &["centauri-engine"]),
     ("centauri-wire", &[]),
     ("centauri-uring", &[]),
-    ("centauri-roles", &["centauri-engine", "centauri-wire"]),
+    ("centauri-roles", &["centauri-engine", "centauri-fit", "centauri-wire"]),
     (
         "centauri",
         &[

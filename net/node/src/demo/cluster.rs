@@ -314,7 +314,7 @@ impl Plan<'_> {
         let scale_min = self.schedule.scales.spread * 1e-3;
         let config = MonitorConfig {
             monitored: vec![uplink, downlink, Monitored { centred: true, scale_min, ..reading }],
-            publish_period_ns: nanoseconds(PUBLISH_PERIOD),
+            publish_every_min_ns: nanoseconds(PUBLISH_PERIOD),
             targets: vec![self.engine.address],
             ..MonitorConfig::default()
         };
@@ -364,7 +364,9 @@ impl Plan<'_> {
 
     fn samples(&self) -> SamplePolicy {
         let (values_max, every) = SAMPLES;
-        SamplePolicy { monitor: self.monitor.address, values_max, every_ns: nanoseconds(every) }
+        // A run is short: every value is sampled.
+        let policy = SamplePolicy::new(self.monitor.address);
+        SamplePolicy { values_max, every_ns: nanoseconds(every), share_ppm: 1_000_000, ..policy }
     }
 
     /// The size of the lie.

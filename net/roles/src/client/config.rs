@@ -2,6 +2,7 @@
 
 use centauri_wire::{Limits, NodeId, StreamId, VerifierChoice};
 
+use super::DistributionPolicy;
 use crate::error::check_number;
 use crate::{
     ComputationUpstream, ConfigError, OPEN_ROUNDS_MAX, RequestPolicy, SamplePolicy, SubscriberLimits,
@@ -98,6 +99,8 @@ pub struct ClientConfig {
     pub latencies: Vec<(NodeId, String)>,
     /// Where those latencies go; `None` to send none.
     pub samples: Option<SamplePolicy>,
+    /// How it uses what a monitor publishes.
+    pub distributions: DistributionPolicy,
     /// The acceptance of frames. The bound on tracked streams is set to what the streams need.
     pub limits: Limits,
     /// What verifies signatures. Verdicts are the same, whatever it is.

@@ -5,6 +5,7 @@ mod config;
 mod crossing;
 mod evidence;
 mod followers;
+mod published;
 mod reports;
 mod rounds;
 mod shard;
@@ -24,6 +25,8 @@ pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
 use crossing::{Crossed, Crossing};
 use evidence::Evidence;
 use followers::Followers;
+pub use published::DistributionPolicy;
+use published::Published;
 use rounds::{Due, Rounds, StreamIndex, Taken};
 pub use shard::ClientShard;
 pub use sharding::Sharding;
@@ -50,7 +53,6 @@ counters! {
         rounds_skipped,
         rounds_missed,
         close_late_max_ns,
-        distributions_published,
         distributions_unused,
         distributions_invalid,
         fleets_installed,
@@ -111,7 +113,8 @@ impl Sender {
 /// - Rounds are decided in the order of their deadlines, those of one tick in one batch of the engine.
 /// - A monitor's distribution for a name that the model set uses is told as [`crate::Effect::Published`]; the
 ///   driver compiles it (`fleet.published(…)`) wherever it likes and hands the fleet to
-///   [`Client::install`], from when on rounds are decided by it.
+///   [`Client::install`], from when on rounds are decided by it. One that is not renewed is told again, wider
+///   ([`DistributionPolicy`]).
 /// - The first round is the first whose window opens at or after the start, or the configured one if later.
 #[derive(Debug)]
 pub struct Client {
@@ -129,6 +132,7 @@ pub struct Client {
     followers: Followers,
     evidence: Evidence,
     sampler: Sampler,
+    published: Published,
     pacing: Pacing,
     counters: ClientCounters,
     crossing: Crossing,
@@ -189,6 +193,7 @@ impl Client {
             followers: Followers::new(config.followers, now_ns)?,
             evidence: Evidence::new(config.evidence_bytes),
             sampler: Sampler::new(config.samples)?,
+            published: Published::new(config.distributions)?,
             pacing,
             counters: ClientCounters::default(),
             crossing,
@@ -385,7 +390,7 @@ impl Client {
                 let records = decided.map(|decision| (decision.stream, decision.round, decision.value));
                 self.absorb(now_ns, accepted, records, effects);
             }
-            MessageView::Distribution(view) => self.publish(view, effects),
+            MessageView::Distribution(view) => self.publish(now_ns, view, effects),
             MessageView::Request(request) => self.request(now_ns, from, accepted.header(), request, effects),
             MessageView::Answer(answer) => {
                 self.upstreams.answered(now_ns, accepted.header(), answer, effects)
@@ -451,16 +456,13 @@ impl Client {
         }
     }
 
-    fn publish(&mut self, view: &DistributionView<'_>, effects: &mut Effects) {
+    fn publish(&mut self, now_ns: i64, view: &DistributionView<'_>, effects: &mut Effects) {
         if !self.session.fleet().distributions().contains_key(view.name) {
             self.counters.distributions_unused += 1;
             return;
         }
         match view.to_body().ok().and_then(|body| from_wire(&body).ok()) {
-            Some(distribution) => {
-                self.counters.distributions_published += 1;
-                effects.published(view.name, distribution);
-            }
+            Some(distribution) => self.published.take(now_ns, view.name, distribution, effects),
             None => self.counters.distributions_invalid += 1,
         }
     }
@@ -580,24 +582,30 @@ impl Role for Client {
 
     fn tick(&mut self, now_ns: i64, effects: &mut Effects) {
         self.close_until(now_ns, now_ns, effects);
+        self.published.tick(now_ns, effects);
         self.sampler.tick(now_ns, &mut self.signer, effects);
         self.upstreams.tick(now_ns, &mut self.signer, effects);
     }
 
     fn next_deadline(&self) -> Option<i64> {
-        let waits =
-            [self.rounds.next_deadline(), self.sampler.next_deadline(), self.upstreams.next_deadline()];
+        let waits = [
+            self.rounds.next_deadline(),
+            self.published.next_deadline(),
+            self.sampler.next_deadline(),
+            self.upstreams.next_deadline(),
+        ];
         waits.into_iter().flatten().min()
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {
         let mut list = Vec::new();
         self.counters.list(&mut list);
+        self.published.counters.list(&mut list);
         self.upstreams.list(&mut list);
         self.followers.subscriptions.counters.list(&mut list);
         list.push(("decisions_sent", self.followers.sent));
         list.push(("equivocations_proven", self.evidence.proofs));
-        list.push(("sample_values_sent", self.sampler.values_sent));
+        self.sampler.list(&mut list);
         list.push(("encode_failed", self.signer.failed));
         list.extend(self.verifier.counters().iter());
         list

@@ -12,6 +12,40 @@ pub(super) fn quantile(sorted: &[f64], p: f64) -> Option<f64> {
     Some(low * (1.0 - share) + high * share)
 }
 
+/// Values in order with their weights.
+#[derive(Debug)]
+pub(super) struct Profile {
+    /// Each value, and the weight of it and all below it.
+    cumulated: Vec<(f64, f64)>,
+}
+
+impl Profile {
+    pub(super) fn new(mut weighted: Vec<(f64, f64)>) -> Self {
+        weighted.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let mut below = 0.0;
+        for (_, weight) in &mut weighted {
+            below += *weight;
+            *weight = below;
+        }
+        Self { cumulated: weighted }
+    }
+
+    /// `count` values that stand for all, in order: those at the probabilities `(i + ½)/count`. Of equal weights and as many
+    /// as there are, all of them.
+    pub(super) fn quantiles(&self, count: usize) -> Vec<f64> {
+        let total = self.cumulated.last().map_or(0.0, |(_, total)| *total);
+        let mut at = 0;
+        let of = |place: usize| {
+            let below = (place as f64 + 0.5) / count as f64 * total;
+            while self.cumulated.get(at + 1).is_some() && self.cumulated.get(at)?.1 < below {
+                at += 1;
+            }
+            Some(self.cumulated.get(at)?.0)
+        };
+        (0..count).map_while(of).collect()
+    }
+}
+
 /// The median of values, which are sorted.
 pub(super) fn median(values: &mut [f64]) -> Option<f64> {
     values.sort_unstable_by(f64::total_cmp);
@@ -29,6 +63,16 @@ pub(super) fn deviation(values: &mut [f64], centre: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn weights_move_quantiles() {
+        let even = Profile::new([3.0, 1.0, 2.0, 5.0].map(|value| (value, 0.7)).to_vec());
+        assert_eq!(even.quantiles(4), [1.0, 2.0, 3.0, 5.0]);
+        assert_eq!(even.quantiles(2), [1.0, 3.0]);
+        let heavy = Profile::new(vec![(9.0, 6.0), (1.0, 1.0), (2.0, 1.0)]);
+        assert_eq!(heavy.quantiles(4), [1.0, 9.0, 9.0, 9.0]);
+        assert!(Profile::new(Vec::new()).quantiles(3).is_empty());
+    }
 
     #[test]
     fn quantiles_of_a_few_values() {

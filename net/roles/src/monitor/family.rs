@@ -1,12 +1,16 @@
 //! From samples to the parameters of a family.
 
 use centauri_engine::{Distribution, DistributionError};
+use centauri_fit::FamilyName;
 
 use super::Monitored;
 use super::estimate::{deviation, median, quantile};
+use super::fit::has_centre;
 use crate::ConfigError;
 
-/// A family that the monitor can estimate.
+/// A family that the monitor can estimate, and how it does: by each sender's quantiles, which costs next to nothing and of which the
+/// median sender's parameters are taken, or by a fit of all senders together ([`crate::Combination`]), which takes milliseconds and
+/// knows every family.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Estimated {
     /// Median, and 1.4826 times the median absolute deviation (MAD).
@@ -25,6 +29,10 @@ pub enum Estimated {
         /// Degrees of freedom, at least 0.1.
         df: f64,
     },
+    /// This family, fitted.
+    Fitted(FamilyName),
+    /// The family that fits best, looked for each time.
+    Auto,
 }
 
 impl Estimated {
@@ -36,12 +44,27 @@ impl Estimated {
             Self::Lognormal => "lognormal",
             Self::Gamma => "gamma",
             Self::StudentT { .. } => "student_t",
+            Self::Fitted(family) => family.name(),
+            Self::Auto => "auto",
         }
     }
 
-    /// Whether values must be positive.
-    fn is_positive(self) -> bool {
-        matches!(self, Self::Exponential | Self::Lognormal | Self::Gamma)
+    /// Whether its centre can be forced to 0.
+    fn has_centre(self) -> bool {
+        match self {
+            Self::Exponential | Self::Lognormal | Self::Gamma | Self::Auto => false,
+            Self::Normal | Self::Laplace | Self::StudentT { .. } => true,
+            Self::Fitted(family) => has_centre(family),
+        }
+    }
+
+    /// What is fitted; `None` where quantiles are enough.
+    pub(super) fn fitted(self) -> Option<Option<FamilyName>> {
+        match self {
+            Self::Fitted(family) => Some(Some(family)),
+            Self::Auto => Some(None),
+            _ => None,
+        }
     }
 }
 
@@ -74,7 +97,7 @@ impl Estimator {
             let expected = "a finite number above 0";
             return Err(ConfigError::Real { key: "scale_min", found: scale_min, expected });
         }
-        if monitored.centred && family.is_positive() {
+        if monitored.centred && !family.has_centre() {
             return Err(ConfigError::Centred { name: monitored.name.clone(), family: family.name() });
         }
         let per_mad = match family {
@@ -92,7 +115,7 @@ impl Estimator {
         Ok(Self { family, per_mad, shapes })
     }
 
-    /// What one sender's values say; `None` where there are too few of them. The values are used up.
+    /// What one sender's values say; `None` where too few are possible ones. The values are used up.
     pub(super) fn of_sender(&self, values: &mut Vec<f64>, monitored: &Monitored) -> Option<Parameters> {
         match self.family {
             Estimated::Exponential => values.retain(|&value| value >= 0.0),
@@ -133,15 +156,13 @@ impl Estimator {
         Some([ln_shape, median])
     }
 
-    /// The distribution of the median sender; `None` with too few senders.
+    /// The distribution of the median sender; `None` with too few senders whose values are possible ones.
     pub(super) fn of_senders(
         &self,
         estimates: &mut [Parameters],
         monitored: &Monitored,
     ) -> Option<Distribution> {
-        if estimates.len() < monitored.senders_min.max(1) {
-            return None;
-        }
+        monitored.faults_of(estimates.len())?;
         let mut of = |at: usize| {
             estimates.sort_unstable_by(|a, b| a[at].total_cmp(&b[at]));
             let column: Vec<f64> = estimates.iter().map(|parameters| parameters[at]).collect();
@@ -159,7 +180,10 @@ impl Estimator {
     ) -> Result<Distribution, DistributionError> {
         let scale_or_min = scale.max(scale_min);
         match self.family {
-            Estimated::Normal => Distribution::normal(centre, scale_or_min),
+            // Fitted families do not come here.
+            Estimated::Normal | Estimated::Fitted(_) | Estimated::Auto => {
+                Distribution::normal(centre, scale_or_min)
+            }
             Estimated::Laplace => Distribution::laplace(centre, scale_or_min),
             Estimated::StudentT { df } => Distribution::student_t(df, centre, scale_or_min),
             Estimated::Exponential => Distribution::exponential(scale_or_min),

@@ -527,7 +527,7 @@ impl Role for Replica {
         self.counters.list(&mut list);
         self.subscriptions.counters.list(&mut list);
         self.upstreams.list(&mut list);
-        list.push(("sample_values_sent", self.sampler.values_sent));
+        self.sampler.list(&mut list);
         list.push(("encode_failed", self.signer.failed));
         list.extend(self.verifier.counters().iter());
         list

@@ -118,3 +118,15 @@ pub(crate) fn normal(rng: &mut centauri_roles::SplitMix64) -> f64 {
 pub(crate) fn exponential(rng: &mut centauri_roles::SplitMix64) -> f64 {
     -(1.0 - rng.unit()).ln()
 }
+
+/// Every value is sampled, so many to a frame.
+pub(crate) fn everything(values_max: usize, every_ns: i64) -> centauri_roles::SamplePolicy {
+    centauri_roles::SamplePolicy {
+        values_max,
+        every_ns,
+        share_ppm: 1_000_000,
+        floor_per_s: 0,
+        frames_per_s_max: 1_000_000_000,
+        ..centauri_roles::SamplePolicy::new(address(MONITOR))
+    }
+}

@@ -11,6 +11,7 @@ pub mod connections;
 pub mod demo;
 pub mod impairment;
 pub mod node;
+pub mod nodes;
 pub mod serve;
 
 pub use centauri_engine as engine;

@@ -103,6 +103,11 @@ impl<R: Role> Node<R> {
         self.driver.local_addr()
     }
 
+    /// How it receives datagrams.
+    pub fn driver_kind(&self) -> centauri_uring::DriverKind {
+        self.driver.kind()
+    }
+
     /// What the driver counted.
     pub fn driver_counters(&self) -> DriverCounters {
         self.driver.counters()

@@ -41,6 +41,12 @@ pub enum ConfigError {
         /// The name found.
         name: String,
     },
+    /// A distribution that the engine's fleet does not have.
+    #[error("spreads: found {name:?}, expected the name of a distribution of the model")]
+    UnknownDistribution {
+        /// The name found.
+        name: String,
+    },
     /// A replica set of another size than the model's.
     #[error("streams: {name:?} has {found} replicas, expected {expected} as in the model")]
     ReplicaSet {

@@ -45,6 +45,7 @@ pub use ageing::{Ageing, widened};
 pub use centauri_fit::FamilyName;
 pub use client::{
     Client, ClientConfig, ClientShard, ClientStream, DistributionPolicy, Pacing, RoundTiming, Sharding,
+    spread_by,
 };
 pub use compute::{Certainty, Reading, compute};
 pub use convert::{ConvertError, from_wire, to_wire};

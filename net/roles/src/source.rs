@@ -117,6 +117,12 @@ impl Source {
         self.next.is_none()
     }
 
+    /// Takes in a reading of `at_ns` that has just been made, and sends it to those who want it; one that comes beside the
+    /// iterator's.
+    pub fn take(&mut self, now_ns: i64, at_ns: i64, value: f64, effects: &mut Effects) {
+        self.emit(now_ns, at_ns, value, effects);
+    }
+
     /// Sends one reading to those who want it.
     fn emit(&mut self, now_ns: i64, at_ns: i64, value: f64, effects: &mut Effects) {
         self.counters.readings_taken += 1;

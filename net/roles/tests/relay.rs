@@ -130,6 +130,36 @@ fn a_liar_in_each_stage_changes_nothing_and_certainty_is_passed_on() {
 }
 
 #[test]
+fn the_spread_that_is_reported_is_added_to_the_noise() {
+    let mut world = World::new();
+    world.add(SOURCES[0], source(), 0);
+    for node in &REPLICAS {
+        world.add(*node, first_stage(*node, Behaviour::Honest), 0);
+    }
+    for node in &RELAYS {
+        world.add(*node, relay(*node, Behaviour::Honest), 0);
+    }
+    let noise = Distribution::normal(0.0, 0.5).unwrap();
+    let mut output = OutputSpec::identity(noise.clone());
+    output.noise = Some("noise".into());
+    let spec = StreamSpec::builder("second", ["a", "b", "c"])
+        .faults(1)
+        .support(Support::new(0.0, 0.5, 401).unwrap())
+        .output(output)
+        .build();
+    let set = ModelSet { distributions: [("noise".to_owned(), noise)].into(), streams: vec![spec] };
+    let session = Session::new(Fleet::compile(&set).unwrap(), Box::new(ScalarBackend::new()));
+    let mut config = client("second", SECOND, &RELAYS, 1_800 * MS);
+    config.spreads = vec![("second".into(), "noise".into())];
+    world.add(ENGINE, Client::new(&config, registry(), identity(ENGINE), session, 0).unwrap(), 0);
+    world.run(20 * S);
+    let (_, last) = world.published.last().expect("the relays say how sure they are");
+    // Four reports with noise of 2 each: the relays know the value to 1 or a little more, which goes into 0.5² + sd².
+    assert!((1.1..1.6).contains(&last.variance().sqrt()), "{last:?}");
+    assert!(world.published.iter().all(|(name, _)| name == "noise") && world.published.len() < 4);
+}
+
+#[test]
 fn a_node_cannot_be_listened_to_in_two_ways() {
     let from = SourceStream { node: REPLICAS[0], stream: StreamId(8) };
     let replica = ReplicaConfig {

@@ -7,8 +7,11 @@ mod eval;
 mod explain;
 mod fit;
 mod keygen;
+mod node;
 mod progress;
 mod serve;
+mod signals;
+mod verify_proof;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -30,7 +33,9 @@ enum Command {
     Eval(eval::Arguments),
     Fit(fit::Arguments),
     Keygen(keygen::Arguments),
+    Node(node::Arguments),
     Serve(serve::Arguments),
+    VerifyProof(verify_proof::Arguments),
 }
 
 /// Runs the command line of this process. Exit codes: 0 done, 2 bad input or arguments (one line on standard error says
@@ -48,7 +53,9 @@ pub fn main() -> ExitCode {
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Fit(arguments) => fit::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
+        Command::Node(arguments) => node::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::VerifyProof(arguments) => verify_proof::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

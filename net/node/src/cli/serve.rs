@@ -3,12 +3,8 @@
 use crate::backends::BackendChoice;
 use crate::serve::{ServeConfig, serve};
 use anyhow::Context;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Run the engine server: it listens for signed frames of replicas, assembles rounds of many streams, and writes a
 /// decision for each at its deadline, as JSON Lines.
@@ -68,18 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.print_config {
         return print(&config);
     }
-    let stop = Arc::new(AtomicUsize::new(0));
-    let mut signals = Signals::new([SIGINT, SIGTERM]).context("signals cannot be handled")?;
-    let counted = Arc::clone(&stop);
-    std::thread::Builder::new()
-        .name("signals".to_owned())
-        .spawn(move || {
-            for _ in signals.forever() {
-                counted.fetch_add(1, Ordering::Relaxed);
-            }
-        })
-        .context("signals cannot be handled")?;
-    serve(&config, &stop)
+    serve(&config, &*super::signals::counted()?)
 }
 
 fn print(config: &ServeConfig) -> anyhow::Result<()> {

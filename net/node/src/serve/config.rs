@@ -42,6 +42,9 @@ pub struct ServeConfig {
     pub output: PathBuf,
     /// Where the counters are written at the end, as JSON; without it they go to standard error.
     pub counters: Option<PathBuf>,
+    /// A folder for proofs that a node has signed two values for one round, which `centauri verify-proof` checks; without it none are
+    /// kept. With `shards` above 1, only of streams that the shard of their sender decides itself.
+    pub proofs: Option<PathBuf>,
     /// Frames with a timestamp further than this in the past or future are dropped, in seconds.
     #[serde(default = "ten")]
     pub freshness_s: f64,
@@ -169,6 +172,7 @@ impl ServeConfig {
         }
         config.calibration = config.calibration.map(|path| folder.join(path));
         config.counters = config.counters.map(|path| folder.join(path));
+        config.proofs = config.proofs.map(|path| folder.join(path));
         Ok(config)
     }
 
@@ -197,6 +201,7 @@ impl ServeConfig {
         let unset = [
             ("calibration", config.calibration.is_none(), "the user's cache directory"),
             ("counters", config.counters.is_none(), "standard error"),
+            ("proofs", config.proofs.is_none(), "none are kept"),
             ("[tcp]", config.tcp.is_none(), "no connections are accepted"),
         ];
         for (key, _, instead) in unset.iter().filter(|(_, is_unset, _)| *is_unset) {
@@ -209,7 +214,7 @@ impl ServeConfig {
     fn absolute(&self) -> anyhow::Result<Self> {
         let mut config = self.clone();
         let paths = [&mut config.model, &mut config.registry, &mut config.key];
-        let optional = [config.calibration.as_mut(), config.counters.as_mut()];
+        let optional = [config.calibration.as_mut(), config.counters.as_mut(), config.proofs.as_mut()];
         let output = (config.output.as_os_str() != "-").then_some(&mut config.output);
         for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(output) {
             *path = std::path::absolute(&*path).with_context(|| path.display().to_string())?;
@@ -277,7 +282,7 @@ impl ServeConfig {
 /// Times beyond some 270 years do not fit 64 bits of nanoseconds.
 const SECONDS_MAX: f64 = 8.5e9;
 
-pub(super) fn positive(key: &str, seconds: f64) -> anyhow::Result<()> {
+pub(crate) fn positive(key: &str, seconds: f64) -> anyhow::Result<()> {
     ensure!(
         (1e-6..=SECONDS_MAX).contains(&seconds),
         "{key}: found {seconds}, expected seconds from 0.000001 to {SECONDS_MAX}"
@@ -322,7 +327,7 @@ period_s = 1
         let full = GOOD.replace(
             "[[streams]]",
             "driver = \"epoll\"\nverifier = \"strict\"\nbackend = \"simd\"\ncalibration = \"/c.toml\"\n\
-             counters = \"/counters.json\"\noutput = \"/d.jsonl\"\nfreshness_s = 0.25\ndrain_s = 0\n\
+             counters = \"/counters.json\"\nproofs = \"/proofs\"\noutput = \"/d.jsonl\"\nfreshness_s = 0.25\ndrain_s = 0\n\
              receive_buffer_bytes = 65536\ndriver_buffers = 16\ndriver_buffer_bytes = 2048\n\
              driver_wait_completions = 4\ndriver_linger_us = 50\ndriver_gro = false\n\
              shards = 1\n[tcp]\nlisten = \"[::]:7\"\nconnections_max = 9\nstall_s = 0.5\nbuffers = 8\n\

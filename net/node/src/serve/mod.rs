@@ -3,12 +3,15 @@
 mod compiler;
 mod config;
 mod output;
+mod proofs;
 mod setup;
 mod shard;
 mod shards;
 mod tcp;
 
 pub use config::{ServeConfig, StreamConfig, UpstreamConfig};
+pub(crate) use config::{nanoseconds, positive};
+pub(crate) use setup::{own_identity, prepare_streams, read_registry};
 pub use tcp::TcpConfig;
 
 use crate::clock::now_ns;
@@ -19,6 +22,7 @@ use centauri_roles::{Client, Effect, Role};
 use centauri_wire::{BatchVerifier, Fallback};
 use compiler::Compiler;
 use output::{AllCounters, DecisionOutput};
+use proofs::Proofs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs the server until `stop` is no longer 0: then open rounds end at their deadlines (at once, if `stop` grows to 2 or
@@ -40,6 +44,7 @@ struct Server {
     names: Vec<Names>,
     output: DecisionOutput,
     compiler: Compiler,
+    proofs: Proofs,
 }
 
 /// The names that a stream's decisions are written with.
@@ -62,6 +67,7 @@ impl Server {
         let session = setup::sessions(config, &prepared.fleet)?.pop().context("no session")?;
         let names = Names::of(&prepared.fleet);
         let compiler = Compiler::new(prepared.fleet);
+        let proofs = setup::open_proofs(config, &prepared.registry)?;
         let client = Client::new(&prepared.client, prepared.registry, prepared.identity, session, now_ns())?;
         tell_verifier(client.signatures());
         // The output comes last, so that whatever is wrong leaves no empty file behind.
@@ -78,7 +84,7 @@ impl Server {
             streams = config.streams.len(),
             "listening"
         );
-        Ok(Self { node, names, output, compiler })
+        Ok(Self { node, names, output, compiler, proofs })
     }
 
     fn run(&mut self, config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
@@ -89,7 +95,7 @@ impl Server {
                 let now = now_ns();
                 tracing::info!("stopping: open rounds end at their deadlines");
                 self.node.role_mut().drain(now);
-                drain_until = Some(now.saturating_add(config::nanoseconds(config.drain_s)));
+                drain_until = Some(now.saturating_add(nanoseconds(config.drain_s)));
             }
             if let Some(until) = drain_until {
                 let hurried = stop.load(Ordering::Relaxed) > 1 || now_ns() >= until;
@@ -101,8 +107,8 @@ impl Server {
     }
 
     fn step(&mut self) -> anyhow::Result<()> {
-        let Self { node, names, output, compiler } = self;
-        node.step(|effect| see(effect, names, output, compiler))?;
+        let Self { node, names, output, compiler, proofs } = self;
+        node.step(|effect| see(effect, names, output, compiler, proofs))?;
         if let Some(fleet) = compiler.finished()
             && let Err(error) = node.role_mut().install(fleet)
         {
@@ -112,9 +118,9 @@ impl Server {
     }
 
     fn close(mut self, config: &ServeConfig) -> anyhow::Result<()> {
-        let Self { node, names, output, compiler } = &mut self;
+        let Self { node, names, output, compiler, proofs } = &mut self;
         node.act(Client::finish, |effect| {
-            see(effect, names, output, compiler);
+            see(effect, names, output, compiler, proofs);
         });
         output.flush()?;
         let verifier = node.role().signatures().kind().name();
@@ -141,7 +147,13 @@ fn tell_verifier(signatures: &BatchVerifier) {
 }
 
 /// What the client's effects mean for the server.
-fn see(effect: Effect<'_>, names: &[Names], output: &mut DecisionOutput, compiler: &mut Compiler) {
+fn see(
+    effect: Effect<'_>,
+    names: &[Names],
+    output: &mut DecisionOutput,
+    compiler: &mut Compiler,
+    proofs: &mut Proofs,
+) {
     match effect {
         Effect::Decided(decided) => {
             if let Some(names) = names.get(decided.stream.0 as usize) {
@@ -149,6 +161,7 @@ fn see(effect: Effect<'_>, names: &[Names], output: &mut DecisionOutput, compile
             }
         }
         Effect::Published { name, distribution } => compiler.publish(name, distribution),
+        Effect::Proof { node, proof } => proofs.take(node, &proof),
         Effect::Note(note) => tracing::info!(?note, "noted"),
         Effect::Send { .. } => {}
     }

@@ -1,6 +1,7 @@
 //! From a configuration to the parts of a server.
 
-use super::config::{ServeConfig, StreamConfig, nanoseconds};
+use super::config::{ServeConfig, StreamConfig, UpstreamConfig, nanoseconds};
+use super::proofs::Proofs;
 use crate::backends::{self, OpenOptions};
 use crate::connections::Connections;
 use anyhow::{Context, anyhow, bail};
@@ -23,15 +24,11 @@ pub(crate) struct Prepared {
 
 pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
     let registry = read_registry(&config.registry)?;
-    let identity = own_identity(config, &registry)?;
-    let model = read_model(&config.model)?;
-    let streams = config
-        .streams
-        .iter()
-        .map(|s| client_stream(config, s, &model, &registry))
-        .collect::<Result<Vec<_>, _>>()?;
-    let upstreams = upstreams(config, &streams, &registry)?;
-    let fleet = compile(&config.model, &model)?;
+    let roles = [Role::Engine, Role::Client];
+    let identity = own_identity(&config.registry, &registry, &config.node, &config.key, &roles)?;
+    let prepared =
+        prepare_streams(&config.model, &config.registry, &config.streams, &config.upstreams, &registry)?;
+    let Streams { streams, upstreams, fleet } = prepared;
     let freshness_ns = nanoseconds(config.freshness_s).unsigned_abs();
     let limits = Limits {
         past_ns: freshness_ns,
@@ -39,9 +36,46 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
         not_before_ns: crate::clock::now_ns(),
         ..Limits::default()
     };
+    // Frames are kept only where there is a place for proofs.
+    let evidence_bytes = if config.proofs.is_some() { EVIDENCE_BYTES } else { 0 };
+    let verifier = config.verifier;
     let client =
-        ClientConfig { streams, upstreams, limits, verifier: config.verifier, ..ClientConfig::default() };
+        ClientConfig { streams, upstreams, limits, verifier, evidence_bytes, ..ClientConfig::default() };
     Ok(Prepared { client, registry: Arc::new(registry), identity, fleet })
+}
+
+/// So many bytes of frames are kept for proofs: at a thousand datagrams a second those of ten seconds.
+const EVIDENCE_BYTES: usize = 16 << 20;
+
+/// The place for proofs.
+pub(crate) fn open_proofs(config: &ServeConfig, registry: &Arc<Registry>) -> anyhow::Result<Proofs> {
+    let folder = config.proofs.as_deref();
+    let name = || folder.map_or_else(String::new, |folder| folder.display().to_string());
+    Proofs::open(folder, Arc::clone(registry)).with_context(name)
+}
+
+/// What is decided, who is asked for it, and the compiled model.
+pub(crate) struct Streams {
+    pub(crate) streams: Vec<ClientStream>,
+    pub(crate) upstreams: Vec<Upstream>,
+    pub(crate) fleet: Fleet,
+}
+
+/// The streams of a configuration, of a model file, with the nodes of a registry.
+pub(crate) fn prepare_streams(
+    model_file: &Path,
+    registry_file: &Path,
+    streams: &[StreamConfig],
+    asked: &[UpstreamConfig],
+    registry: &Registry,
+) -> anyhow::Result<Streams> {
+    let model = read_model(model_file)?;
+    let files = (model_file, registry_file);
+    let streams =
+        streams.iter().map(|s| client_stream(files, s, &model, registry)).collect::<Result<Vec<_>, _>>()?;
+    let upstreams = upstreams(registry_file, asked, &streams, registry)?;
+    let fleet = compile(model_file, &model)?;
+    Ok(Streams { streams, upstreams, fleet })
 }
 
 /// A session for each shard.
@@ -89,23 +123,32 @@ pub(crate) fn open_connections(config: &ServeConfig) -> anyhow::Result<Option<Co
     Ok(Some(Connections::new(driver, tcp.limits())))
 }
 
-fn read_registry(file: &Path) -> anyhow::Result<Registry> {
+pub(crate) fn read_registry(file: &Path) -> anyhow::Result<Registry> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     Registry::parse(&text).with_context(|| file.display().to_string())
 }
 
-fn own_identity(config: &ServeConfig, registry: &Registry) -> anyhow::Result<SigningIdentity> {
-    let node = node_named(config, registry, "node", &config.node)?;
-    if !matches!(node.role, Role::Engine | Role::Client) {
+/// The identity of the node of this name, which must have one of the roles, by its key file.
+pub(crate) fn own_identity(
+    registry_file: &Path,
+    registry: &Registry,
+    own_name: &str,
+    key_file: &Path,
+    roles: &[Role],
+) -> anyhow::Result<SigningIdentity> {
+    let node = node_named(registry_file, registry, "node", own_name)?;
+    if !roles.contains(&node.role) {
+        let expected: Vec<&str> = roles.iter().map(|role| role.name()).collect();
         bail!(
-            "{}: node {:?} has the role {}, expected engine or client",
-            config.registry.display(),
+            "{}: node {:?} has the role {}, expected {}",
+            registry_file.display(),
             node.name,
-            node.role
+            node.role,
+            expected.join(" or ")
         );
     }
-    let name = || config.key.display().to_string();
-    let text = zeroize::Zeroizing::new(std::fs::read_to_string(&config.key).with_context(name)?);
+    let name = || key_file.display().to_string();
+    let text = zeroize::Zeroizing::new(std::fs::read_to_string(key_file).with_context(name)?);
     let key = KeyFile::parse(&text).with_context(name)?;
     if key.public_key() != node.key {
         bail!("{}: the key is not the one that the registry has for node {:?}", name(), node.name);
@@ -114,13 +157,13 @@ fn own_identity(config: &ServeConfig, registry: &Registry) -> anyhow::Result<Sig
 }
 
 fn node_named<'a>(
-    config: &ServeConfig,
+    registry_file: &Path,
     registry: &'a Registry,
     key: &str,
     name: &str,
 ) -> anyhow::Result<&'a NodeEntry> {
     registry.by_name(name).ok_or_else(|| {
-        anyhow!("{}: found no node {name:?}, expected it there because of `{key}`", config.registry.display())
+        anyhow!("{}: found no node {name:?}, expected it there because of `{key}`", registry_file.display())
     })
 }
 
@@ -135,7 +178,7 @@ fn compile(file: &Path, (text, set): &(String, ModelSet)) -> anyhow::Result<Flee
 }
 
 fn client_stream(
-    config: &ServeConfig,
+    (model_file, registry_file): (&Path, &Path),
     stream: &StreamConfig,
     (_, model): &(String, ModelSet),
     registry: &Registry,
@@ -143,7 +186,7 @@ fn client_stream(
     let spec = model.streams.iter().find(|s| s.name == stream.name).ok_or_else(|| {
         anyhow!(
             "{}: found no stream {:?}, expected it there because of `streams`",
-            config.model.display(),
+            model_file.display(),
             stream.name
         )
     })?;
@@ -154,9 +197,9 @@ fn client_stream(
     let mut replicas = Vec::with_capacity(spec.replicas.len());
     for replica in &spec.replicas {
         let name = stream.replicas.get(&replica.name).unwrap_or(&replica.name);
-        let node = node_named(config, registry, "streams", name)?;
+        let node = node_named(registry_file, registry, "streams", name)?;
         if node.role != Role::Replica {
-            let file = config.registry.display();
+            let file = registry_file.display();
             bail!(
                 "{file}: node {name:?} has the role {}, expected replica for stream {:?}",
                 node.role,
@@ -194,7 +237,8 @@ fn model_deadline(spec: &StreamSpec) -> Option<f64> {
 
 /// Each upstream is asked for the streams that it is a replica of.
 fn upstreams(
-    config: &ServeConfig,
+    registry_file: &Path,
+    asked: &[UpstreamConfig],
     streams: &[ClientStream],
     registry: &Registry,
 ) -> anyhow::Result<Vec<Upstream>> {
@@ -204,15 +248,15 @@ fn upstreams(
             wanted.entry(replica).or_default().push(stream.stream);
         }
     }
-    let upstream = |upstream: &super::UpstreamConfig| {
-        let node = node_named(config, registry, "upstreams", &upstream.node)?.id;
+    let upstream = |upstream: &UpstreamConfig| {
+        let node = node_named(registry_file, registry, "upstreams", &upstream.node)?.id;
         let streams = wanted.get(&node).ok_or_else(|| {
             anyhow!("upstreams: found {:?}, expected a replica of one of the streams", upstream.node)
         })?;
         let query = StreamQuery::of(streams.iter().copied());
         Ok(Upstream { node, address: upstream.address, query })
     };
-    config.upstreams.iter().map(upstream).collect()
+    asked.iter().map(upstream).collect()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::Names;
 use super::output::Lines;
+use super::proofs::Proofs;
 use crate::clock::now_ns;
 use crate::node::Node;
 use centauri_engine::{Distribution, Fleet};
@@ -116,6 +117,7 @@ struct Teller<'n> {
     names: &'n [Names],
     lines: Lines,
     tell: SyncSender<Told>,
+    proofs: Proofs,
 }
 
 impl<'n> Shard<'n> {
@@ -124,8 +126,9 @@ impl<'n> Shard<'n> {
         names: &'n [Names],
         tell: SyncSender<Told>,
         fleets: Receiver<Fleet>,
+        proofs: Proofs,
     ) -> Self {
-        Self { node, fleets, teller: Teller { names, lines: Lines::new(), tell } }
+        Self { node, fleets, teller: Teller { names, lines: Lines::new(), tell, proofs } }
     }
 
     /// Runs until all shards are to end, and decides then what is still open.
@@ -197,6 +200,7 @@ impl Teller<'_> {
             Effect::Published { name, distribution } => {
                 self.tell(Told::Published(name.to_owned(), distribution.clone()));
             }
+            Effect::Proof { node, proof } => self.proofs.take(node, &proof),
             Effect::Note(note) => tracing::info!(?note, "noted"),
             Effect::Send { .. } => {}
         }

@@ -3,6 +3,7 @@
 use super::compiler::Compiler;
 use super::config::{ServeConfig, nanoseconds};
 use super::output::{AllCounters, DecisionOutput};
+use super::proofs::Proofs;
 use super::shard::{Ended, Shard, Together, Told};
 use super::{Names, setup, tell_verifier};
 use crate::clock::now_ns;
@@ -38,6 +39,7 @@ pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<
     let signatures = shards.first().context("no shards")?.signatures();
     tell_verifier(signatures);
     let verifier = signatures.kind().name();
+    let proofs = setup::open_proofs(config, registry)?;
     let nodes: Vec<Node<ClientShard>> = shards
         .into_iter()
         .zip(setup::open_drivers(config)?)
@@ -53,7 +55,7 @@ pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<
         let (streams, shards) = (config.streams.len(), nodes.len());
         tracing::info!(address = %node.address(), streams, shards, "listening");
     }
-    let ended = main.run(nodes, &names, nanoseconds(config.drain_s), stop)?;
+    let ended = main.run(nodes, (&names, &proofs), nanoseconds(config.drain_s), stop)?;
     let counters = AllCounters { verifier, ..sum(&ended) };
     counters.write(config.counters.as_deref())
 }
@@ -71,7 +73,7 @@ impl Main {
     fn run(
         &mut self,
         nodes: Vec<Node<ClientShard>>,
-        names: &[Names],
+        (names, proofs): (&[Names], &Proofs),
         drain_ns: i64,
         stop: &AtomicUsize,
     ) -> anyhow::Result<Vec<Ended>> {
@@ -84,7 +86,7 @@ impl Main {
             for (index, (node, entered)) in nodes.into_iter().zip(entered).enumerate() {
                 let (send, fleets) = sync_channel(1);
                 self.fleets.push((send, None));
-                let shard = Shard::new(node, names, tell.clone(), fleets);
+                let shard = Shard::new(node, names, tell.clone(), fleets, proofs.clone());
                 let thread = std::thread::Builder::new().name(format!("shard {index}"));
                 let spawned = thread.spawn_scoped(scope, move || shard.run(entered, drain_ns));
                 threads.push(spawned.inspect_err(|_| together.fail()).context("no thread for a shard")?);

@@ -91,6 +91,9 @@ pub struct ClientConfig {
     pub evidence_bytes: usize,
     /// Bounds on the subscriptions to its decisions that it serves.
     pub followers: SubscriberLimits,
+    /// Streams whose reports are decisions, and the distributions of their noise: the spread that is reported with them is added
+    /// to it.
+    pub spreads: Vec<(String, String)>,
     /// The computations it asks replicas for.
     pub computations: Vec<ComputationUpstream>,
     /// How it asks them.

@@ -10,6 +10,7 @@ mod reports;
 mod rounds;
 mod shard;
 mod sharding;
+mod spread;
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -31,6 +32,8 @@ use rounds::{Due, Rounds, StreamIndex, Taken};
 pub use shard::ClientShard;
 pub use sharding::Sharding;
 use sharding::{Home, Homes};
+use spread::Spreads;
+pub use spread::spread_by;
 
 use crate::counters::counters;
 use crate::error::check_number;
@@ -131,6 +134,7 @@ pub struct Client {
     upstreams: Upstreams,
     followers: Followers,
     evidence: Evidence,
+    spreads: Spreads,
     sampler: Sampler,
     published: Published,
     pacing: Pacing,
@@ -192,6 +196,7 @@ impl Client {
             upstreams: Upstreams::new(config.request, &upstreams, &computations, now_ns)?,
             followers: Followers::new(config.followers, now_ns)?,
             evidence: Evidence::new(config.evidence_bytes),
+            spreads: Spreads::default(),
             sampler: Sampler::new(config.samples)?,
             published: Published::new(config.distributions)?,
             pacing,
@@ -204,6 +209,7 @@ impl Client {
         }
         client.sort_routes()?;
         client.know_streams(config);
+        client.know_spreads(config)?;
         for (node, name) in &config.latencies {
             if !client.crossing.is_own_sender(*node) {
                 continue;
@@ -217,6 +223,17 @@ impl Client {
     /// One of `count` parts of a node that sign with its key, of which no two give out the same timestamp.
     pub(crate) fn taking_turns(self, own: u8, count: usize) -> Self {
         Self { signer: self.signer.taking_turns(own, count), ..self }
+    }
+
+    fn know_spreads(&mut self, config: &ClientConfig) -> Result<(), ConfigError> {
+        let fleet = self.session.fleet();
+        let of = |(stream, noise): &(String, String)| {
+            let unknown = || ConfigError::UnknownStream { name: stream.clone() };
+            fleet.stream_id(stream).map(|engine| (engine.0, noise.clone())).ok_or_else(unknown)
+        };
+        let streams = config.spreads.iter().map(of).collect::<Result<Vec<_>, _>>()?;
+        self.spreads = Spreads::new(streams, fleet.distributions())?;
+        Ok(())
     }
 
     /// Tells the followers' side which streams are decided here.
@@ -389,6 +406,7 @@ impl Client {
                 let decided = accepted.decisions().filter(|decision| decision.decided);
                 let records = decided.map(|decision| (decision.stream, decision.round, decision.value));
                 self.absorb(now_ns, accepted, records, effects);
+                self.absorb_spreads(accepted, effects);
             }
             MessageView::Distribution(view) => self.publish(now_ns, view, effects),
             MessageView::Request(request) => self.request(now_ns, from, accepted.header(), request, effects),
@@ -439,6 +457,21 @@ impl Client {
         }
     }
 
+    /// Takes in how sure a replica says that it is of its decisions.
+    fn absorb_spreads(&mut self, accepted: &Accepted<'_>, effects: &mut Effects) {
+        if self.spreads.is_empty() {
+            return;
+        }
+        let Some(sender) = self.senders.get(accepted.node_index()) else { return };
+        for decision in accepted.decisions().filter(|decision| decision.decided) {
+            let route =
+                sender.route(decision.stream, &mut 0).filter(|route| route.owner == self.crossing.own);
+            if let Some(engine) = route.and_then(|route| self.rounds.engine_id(route.index)) {
+                self.spreads.take(engine.0, accepted.header().sender, decision.sd, effects);
+            }
+        }
+    }
+
     /// Takes in what other shards have handed over so far.
     fn take_crossed(&mut self, effects: &mut Effects) {
         for queue in &mut self.crossing.incoming {
@@ -462,6 +495,7 @@ impl Client {
             return;
         }
         match view.to_body().ok().and_then(|body| from_wire(&body).ok()) {
+            Some(distribution) if self.spreads.publish(view.name, &distribution, effects) => {}
             Some(distribution) => self.published.take(now_ns, view.name, distribution, effects),
             None => self.counters.distributions_invalid += 1,
         }

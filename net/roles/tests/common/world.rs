@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use centauri_engine::Distribution;
 use centauri_roles::{Effect, Effects, Note, Role};
 use centauri_wire::{DecisionRecord, FrameView, MessageView, NodeId, Outcome, Record};
 
@@ -18,6 +19,7 @@ pub(crate) struct World {
     sent: u64,
     pub(crate) now: i64,
     pub(crate) notes: Vec<(NodeId, Note)>,
+    pub(crate) published: Vec<(String, Distribution)>,
     /// What came to nodes that are not there, which look on: answers, records and decisions.
     pub(crate) answers: Vec<(NodeId, Outcome, i64, String)>,
     pub(crate) records: Vec<(NodeId, Record, i64)>,
@@ -32,6 +34,7 @@ impl World {
             sent: 0,
             now: 0,
             notes: Vec::new(),
+            published: Vec::new(),
             answers: Vec::new(),
             records: Vec::new(),
             decisions: Vec::new(),
@@ -94,6 +97,9 @@ impl World {
             for effect in effects.iter() {
                 match effect {
                     Effect::Send { to, bytes } => self.send(actor, Self::node_at(to), bytes),
+                    Effect::Published { name, distribution } => {
+                        self.published.push((name.to_owned(), distribution.clone()));
+                    }
                     Effect::Note(note) => self.notes.push((actor, note.clone())),
                     _ => {}
                 }

@@ -1,0 +1,304 @@
+//! The configuration file of a source, a replica or a monitor (TOML).
+
+use anyhow::{Context, anyhow, bail, ensure};
+use centauri_engine::Computation;
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// What `centauri node --config` reads. Paths are relative to the file's folder. It has exactly one of the tables `[source]`,
+/// `[replica]` and `[monitor]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The UDP address to listen on.
+    pub listen: SocketAddr,
+    /// `auto`, `io_uring` or `epoll`.
+    #[serde(default = "auto")]
+    pub driver: String,
+    /// The registry file.
+    pub registry: PathBuf,
+    /// The node's own name in the registry.
+    pub node: String,
+    /// The node's own key file.
+    pub key: PathBuf,
+    /// Where the counters are written at the end, as JSON; without it they go to standard error.
+    pub counters: Option<PathBuf>,
+    /// Frames with a timestamp further than this in the past or future are dropped, in seconds.
+    #[serde(default = "ten")]
+    pub freshness_s: f64,
+    /// How the node serves those who ask it.
+    #[serde(default)]
+    pub subscribers: SubscribersConfig,
+    /// A data source.
+    pub source: Option<SourceTable>,
+    /// A replica.
+    pub replica: Option<ReplicaTable>,
+    /// The monitor.
+    pub monitor: Option<MonitorTable>,
+}
+
+/// Bounds on what others may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SubscribersConfig {
+    /// The most requests served at a time.
+    pub requests_max: usize,
+    /// The most of one node.
+    pub per_node_max: usize,
+    /// The most streams that one node may ask for.
+    pub streams_per_node_max: usize,
+    /// The longest time that a request is served without renewal, in seconds.
+    pub ttl_max_s: f64,
+    /// Results are given at most this often, in seconds.
+    pub period_min_s: f64,
+}
+
+impl Default for SubscribersConfig {
+    fn default() -> Self {
+        let limits = centauri_roles::SubscriberLimits::default();
+        Self {
+            requests_max: limits.subscriptions_max,
+            per_node_max: limits.per_node_max,
+            streams_per_node_max: limits.streams_per_node_max,
+            ttl_max_s: limits.ttl_max_ns as f64 * 1e-9,
+            period_min_s: limits.period_min_ns as f64 * 1e-9,
+        }
+    }
+}
+
+/// A source: where its readings come from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceTable {
+    /// The number of its stream.
+    pub stream: u32,
+    /// Its name, by which it can be asked for.
+    #[serde(default)]
+    pub name: String,
+    /// `-` for standard input, where each line is a reading of the moment it comes: a number, or Unix seconds, a comma and a
+    /// number. Otherwise a CSV file with such pairs, sent when their time comes.
+    #[serde(default = "standard")]
+    pub readings: PathBuf,
+}
+
+/// A stream that is computed from.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedTable {
+    /// Its name.
+    pub name: String,
+    /// The registry's name of the node that sends it.
+    pub node: String,
+    /// Its number there.
+    pub stream: u32,
+    /// Where the node listens.
+    pub address: SocketAddr,
+}
+
+/// A replica: what it can compute from, and what it computes unasked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaTable {
+    /// Where samples go, and what share of values; without it none are sent.
+    pub samples: Option<SamplesTable>,
+    /// What it can compute from.
+    #[serde(default)]
+    pub catalogue: Vec<NamedTable>,
+    /// What it computes unasked.
+    #[serde(default)]
+    pub streams: Vec<ReplicaStreamTable>,
+    /// The most different computations that are done on request at a time.
+    #[serde(default = "computations")]
+    pub computations_max: usize,
+    /// What it decides before it computes on it: streams of replica sets of an earlier stage.
+    pub decides: Option<DecidesTable>,
+}
+
+/// Where samples go.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SamplesTable {
+    /// The monitor's address.
+    pub monitor: SocketAddr,
+}
+
+/// A stream that a replica computes unasked.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReplicaStreamTable {
+    /// Its number.
+    pub id: u32,
+    /// Its name, by which it can be asked for.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// `count`, `sum`, `mean`, `min`, `max`, `last` or `identity`.
+    pub computation: String,
+    /// Names of the catalogue, or patterns (`road/a/*`), or names of what `decides` decides.
+    pub sources: Vec<String>,
+    /// A window opens so often, in seconds.
+    pub period_s: f64,
+    /// The windows' length in seconds; without it that of the period.
+    pub length_s: Option<f64>,
+    /// When a window is closed, in seconds after it opens.
+    pub deadline_s: f64,
+    /// Unix time at which window 0 opens, in seconds.
+    #[serde(default)]
+    pub epoch_s: f64,
+    /// The most readings of one source in one window.
+    #[serde(default = "readings")]
+    pub readings_per_source_max: usize,
+    /// The distributions that samples of the latencies from sources, of residuals and of steps belong to.
+    pub latency: Option<String>,
+    /// …
+    pub residuals: Option<String>,
+    /// …
+    pub steps: Option<String>,
+}
+
+/// What a replica of a later stage decides: as in the configuration of `centauri serve`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecidesTable {
+    /// The model file.
+    pub model: PathBuf,
+    /// The streams.
+    pub streams: Vec<crate::serve::StreamConfig>,
+    /// The replicas that are asked for them.
+    pub upstreams: Vec<crate::serve::UpstreamConfig>,
+}
+
+/// The monitor.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitorTable {
+    /// Who is told.
+    pub targets: Vec<SocketAddr>,
+    /// The distributions that are kept up to date.
+    pub distributions: Vec<MonitoredTable>,
+}
+
+/// A distribution that the monitor keeps up to date.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MonitoredTable {
+    /// Its name.
+    pub name: String,
+    /// `output` or `latency`.
+    pub kind: String,
+    /// `auto` or a family.
+    #[serde(default = "auto")]
+    pub family: String,
+    /// Forces the centre to 0.
+    #[serde(default)]
+    pub centred: bool,
+    /// How many of the senders may lie.
+    #[serde(default)]
+    pub faults: usize,
+    /// The registry's names of those who have a say; without it everybody.
+    pub senders: Option<Vec<String>>,
+}
+
+fn auto() -> String {
+    "auto".to_owned()
+}
+
+fn ten() -> f64 {
+    10.0
+}
+
+fn standard() -> PathBuf {
+    PathBuf::from("-")
+}
+
+fn computations() -> usize {
+    centauri_roles::ComputationLimits::default().computations_max
+}
+
+fn readings() -> usize {
+    1_024
+}
+
+impl NodeConfig {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// One line: the file, the line or key, what was found and what was expected.
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        let mut config = Self::parse(&text).with_context(|| file.display().to_string())?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        config.registry = folder.join(&config.registry);
+        config.key = folder.join(&config.key);
+        config.counters = config.counters.map(|path| folder.join(path));
+        if let Some(source) = config.source.as_mut().filter(|source| source.readings != *"-") {
+            source.readings = folder.join(&source.readings);
+        }
+        if let Some(decides) = config.replica.as_mut().and_then(|replica| replica.decides.as_mut()) {
+            decides.model = folder.join(&decides.model);
+        }
+        Ok(config)
+    }
+
+    /// Reads a configuration's text.
+    ///
+    /// # Errors
+    /// As [`NodeConfig::read`], without the file.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let at = line.map_or_else(String::new, |line| format!("line {line}: "));
+            anyhow!("{at}{}", error.message().replace('\n', " "))
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let tables = [self.source.is_some(), self.replica.is_some(), self.monitor.is_some()];
+        let found = tables.into_iter().filter(|is_there| *is_there).count();
+        ensure!(found == 1, "found {found} of the tables [source], [replica] and [monitor], expected one");
+        crate::serve::positive("freshness_s", self.freshness_s)?;
+        crate::serve::positive("subscribers.ttl_max_s", self.subscribers.ttl_max_s)?;
+        crate::serve::positive("subscribers.period_min_s", self.subscribers.period_min_s)?;
+        for stream in self.replica.iter().flat_map(|replica| &replica.streams) {
+            let key = |field: &str| format!("replica.streams {}: {field}", stream.id);
+            crate::serve::positive(&key("period_s"), stream.period_s)?;
+            crate::serve::positive(&key("deadline_s"), stream.deadline_s)?;
+            stream.length_s.map_or(Ok(()), |length| crate::serve::positive(&key("length_s"), length))?;
+            stream.computation()?;
+        }
+        for monitored in self.monitor.iter().flat_map(|monitor| &monitor.distributions) {
+            monitored.kind()?;
+        }
+        Ok(())
+    }
+}
+
+impl ReplicaStreamTable {
+    /// What is computed.
+    pub(super) fn computation(&self) -> anyhow::Result<Computation> {
+        self.computation.parse().map_err(|_| {
+            anyhow!(
+                "replica.streams {}: computation: found {:?}, expected count, sum, mean, min, max, last or identity",
+                self.id,
+                self.computation
+            )
+        })
+    }
+}
+
+impl MonitoredTable {
+    pub(super) fn kind(&self) -> anyhow::Result<centauri_wire::SampleKind> {
+        match self.kind.as_str() {
+            "output" => Ok(centauri_wire::SampleKind::Output),
+            "latency" => Ok(centauri_wire::SampleKind::Latency),
+            other => {
+                bail!(
+                    "monitor.distributions {:?}: kind: found {other:?}, expected output or latency",
+                    self.name
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Sources, replicas and the monitor as processes of their own.
+
+mod config;
+mod monitor;
+mod replica;
+mod source;
+
+pub use config::{
+    DecidesTable, MonitorTable, MonitoredTable, NamedTable, NodeConfig, ReplicaStreamTable, ReplicaTable,
+    SamplesTable, SourceTable, SubscribersConfig,
+};
+
+use crate::clock::now_ns;
+use crate::node::Node;
+use crate::serve::{nanoseconds, own_identity, read_registry};
+use anyhow::{Context, anyhow};
+use centauri_roles::{Effect, Effects, Role, SubscriberLimits};
+use centauri_uring::{DatagramDriver, DriverConfig};
+use centauri_wire::{Limits, Registry, Role as NodeRole, SigningIdentity};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// What every role is made of.
+struct Parts<'a> {
+    config: &'a NodeConfig,
+    registry: Arc<Registry>,
+    identity: SigningIdentity,
+    limits: Limits,
+    subscribers: SubscriberLimits,
+}
+
+/// Runs the node until `stop` is no longer 0; then it tells those whom it asked that nothing more is wanted, writes its counters, and
+/// returns.
+///
+/// # Errors
+/// One line on what is wrong with the configuration or the files it names, or on what the socket reports.
+pub fn run(config: &NodeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
+    let registry = Arc::new(read_registry(&config.registry)?);
+    let role = match (&config.source, &config.replica) {
+        (Some(_), _) => NodeRole::Source,
+        (None, Some(_)) => NodeRole::Replica,
+        (None, None) => NodeRole::Monitor,
+    };
+    let identity = own_identity(&config.registry, &registry, &config.node, &config.key, &[role])?;
+    let freshness_ns = nanoseconds(config.freshness_s).unsigned_abs();
+    let limits = Limits {
+        past_ns: freshness_ns,
+        future_ns: freshness_ns,
+        not_before_ns: now_ns(),
+        ..Limits::default()
+    };
+    let asked = config.subscribers;
+    let subscribers = SubscriberLimits {
+        subscriptions_max: asked.requests_max,
+        per_node_max: asked.per_node_max,
+        streams_per_node_max: asked.streams_per_node_max,
+        ttl_max_ns: nanoseconds(asked.ttl_max_s),
+        period_min_ns: nanoseconds(asked.period_min_s).max(1),
+    };
+    let parts = Parts { config, registry, identity, limits, subscribers };
+    match (&config.source, &config.replica, &config.monitor) {
+        (Some(source), ..) => source::run(&parts, source, stop),
+        (_, Some(replica), _) => replica::run(&parts, replica, stop),
+        (_, _, Some(monitor)) => monitor::run(&parts, monitor, stop),
+        (None, None, None) => Err(anyhow!("found none of the tables [source], [replica] and [monitor]")),
+    }
+}
+
+impl Parts<'_> {
+    fn open<R: Role>(&self, role: R) -> anyhow::Result<Node<R>> {
+        let choice = self.config.driver.parse().map_err(|error| anyhow!("driver: {error}"))?;
+        let driver: Box<dyn DatagramDriver> =
+            centauri_uring::open(self.config.listen, &DriverConfig { choice, ..DriverConfig::default() })?;
+        let node = Node::new(role, driver);
+        tracing::info!(address = %node.address(), driver = %node.driver_kind(), node = %self.config.node, "listening");
+        Ok(node)
+    }
+
+    /// The registry's number of a node.
+    fn node(&self, key: &str, name: &str) -> anyhow::Result<centauri_wire::NodeId> {
+        let found = self.registry.by_name(name).map(|node| node.id);
+        found.ok_or_else(|| {
+            let file = self.config.registry.display();
+            anyhow!("{file}: found no node {name:?}, expected it there because of `{key}`")
+        })
+    }
+
+    /// Steps the node until it is to stop; `between` comes before each step.
+    fn drive<R: Role>(
+        &self,
+        mut node: Node<R>,
+        stop: &AtomicUsize,
+        mut between: impl FnMut(&mut Node<R>) -> anyhow::Result<()>,
+        end: impl FnOnce(&mut R, i64, &mut Effects),
+    ) -> anyhow::Result<()> {
+        while stop.load(Ordering::Relaxed) == 0 {
+            between(&mut node)?;
+            node.step(tell)?;
+        }
+        node.act(end, tell);
+        let counters =
+            node.role().counters().into_iter().map(|(name, count)| (name.to_owned(), count.into()));
+        let counters: serde_json::Map<String, serde_json::Value> = counters.collect();
+        let text = serde_json::to_string(&counters)?;
+        match &self.config.counters {
+            Some(file) => std::fs::write(file, text + "\n").with_context(|| file.display().to_string()),
+            None => {
+                eprintln!("counters {text}");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What is worth a line of the log.
+fn tell(effect: Effect<'_>) {
+    match effect {
+        Effect::Note(note) => tracing::info!(?note, "noted"),
+        Effect::Published { name, distribution } => tracing::info!(name, ?distribution, "published"),
+        Effect::Proof { node, .. } => tracing::warn!(%node, "has signed two values for one round"),
+        Effect::Send { .. } | Effect::Decided(_) => {}
+    }
+}

@@ -36,6 +36,12 @@ impl Stream {
         &self.replicas
     }
 
+    /// The replicas' names, to be kept: streams of the same replica set share them.
+    #[must_use]
+    pub fn shared_replicas(&self) -> &Arc<[String]> {
+        &self.replicas
+    }
+
     /// The stream's model.
     #[must_use]
     pub fn model(&self) -> ModelId {
@@ -47,8 +53,9 @@ impl Stream {
 /// name and a few bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Fleet {
-    streams: Vec<Stream>,
-    by_name: Vec<StreamId>,
+    /// Shared by all fleets that differ in their models only.
+    streams: Arc<Vec<Stream>>,
+    by_name: Arc<Vec<StreamId>>,
     models: Vec<Shared>,
     published: BTreeMap<String, Distribution>,
 }
@@ -69,6 +76,7 @@ impl Fleet {
         let mut fleet = Self { published: set.distributions.clone(), ..Self::default() };
         let mut model_of: BTreeMap<String, ModelId> = BTreeMap::new();
         let mut replica_sets: BTreeMap<Vec<&str>, Arc<[String]>> = BTreeMap::new();
+        let mut streams = Vec::with_capacity(set.streams.len());
         for spec in &set.streams {
             let anonymous = anonymous(spec);
             // The debug form says every field, floats to the last bit: equal forms are equal models.
@@ -91,23 +99,11 @@ impl Fleet {
             let replicas = replica_sets
                 .entry(names)
                 .or_insert_with(|| spec.replicas.iter().map(|r| r.name.clone()).collect());
-            fleet.streams.push(Stream { name: spec.name.as_str().into(), replicas: replicas.clone(), model });
+            streams.push(Stream { name: spec.name.as_str().into(), replicas: replicas.clone(), model });
         }
-        fleet.index()?;
+        fleet.by_name = Arc::new(index(&streams)?);
+        fleet.streams = Arc::new(streams);
         Ok(fleet)
-    }
-
-    fn index(&mut self) -> Result<(), ModelError> {
-        let streams = &self.streams;
-        let name = |id: &StreamId| &streams[id.0 as usize].name;
-        self.by_name = (0..streams.len() as u32).map(StreamId).collect();
-        self.by_name.sort_by(|a, b| name(a).cmp(name(b)));
-        match self.by_name.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])) {
-            Some(pair) => {
-                Err(problem("name", "found twice, expected different names").in_stream(name(&pair[0])))
-            }
-            None => Ok(()),
-        }
     }
 
     /// The same fleet after the monitor has published `distributions`: only the models that name one of them are
@@ -177,6 +173,17 @@ impl Fleet {
     #[must_use]
     pub fn table_bytes(&self) -> usize {
         self.models.iter().map(|shared| shared.compiled.table_bytes()).sum()
+    }
+}
+
+/// The streams in the order of their names, which must differ.
+fn index(streams: &[Stream]) -> Result<Vec<StreamId>, ModelError> {
+    let name = |id: &StreamId| &streams[id.0 as usize].name;
+    let mut by_name: Vec<StreamId> = (0..streams.len() as u32).map(StreamId).collect();
+    by_name.sort_by(|a, b| name(a).cmp(name(b)));
+    match by_name.windows(2).find(|pair| name(&pair[0]) == name(&pair[1])) {
+        Some(pair) => Err(problem("name", "found twice, expected different names").in_stream(name(&pair[0]))),
+        None => Ok(by_name),
     }
 }
 

@@ -49,9 +49,9 @@ pub const NODE_NAME_BYTES_MAX: usize = 64;
 pub const REGISTRY_NODES_MAX: usize = 65_536;
 /// Nonces behind the newest that a receiver still tells apart, per sender and stream.
 ///
-/// A frame brings several nonces of one stream at once: 1,024 is 27 full datagrams of one stream, or
-/// a second of a stream of 1 kHz, and costs 152 bytes a stream.
-pub const NONCE_WINDOW: u64 = 1_024;
+/// A frame brings several nonces of one stream at once: 256 is 6 full datagrams of one stream, or a quarter of a second of
+/// a stream of 1 kHz, and costs 56 bytes a stream.
+pub const NONCE_WINDOW: u64 = 256;
 /// Timestamps remembered per sender and message kind, for messages without a nonce.
 pub const TIMESTAMP_WINDOW: usize = 32;
 

@@ -5,10 +5,10 @@ use crate::NONCE_WINDOW;
 const WORDS: usize = (NONCE_WINDOW / 64) as usize;
 
 /// The bits of a window's nonces but those of the newest's word: the bit of nonce `n` is bit `n mod 64` of word
-/// `n / 64 mod 16`. The newest's own word is zero here; see [`NonceHead`].
+/// `n / 64 mod 4`. The newest's own word is zero here; see [`NonceHead`].
 pub(crate) type NonceTail = [u64; WORDS];
 
-/// A sliding window over a stream's nonces: the newest and, for the 1,024 up to it, whether each was seen.
+/// A sliding window over a stream's nonces: the newest and, for the 256 up to it, whether each was seen.
 ///
 /// UDP reorders, so a nonce below the newest is no replay in itself. A nonce that fell out of the
 /// window is taken for seen, so nothing is ever accepted twice.
@@ -52,7 +52,7 @@ impl NonceWindow {
 
 /// The part of a window that nearly every nonce is judged by: the newest nonce, and the word of bits that it lies in.
 ///
-/// Nonces mostly come in order, so the 128 bytes of the other bits are touched once in 64 nonces. Where windows are many,
+/// Nonces mostly come in order, so the 32 bytes of the other bits are touched once in 64 nonces. Where windows are many,
 /// heads lie together apart from the tails, and a frame goes through few cache lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct NonceHead {
@@ -185,7 +185,7 @@ mod tests {
             -3_i64..4,
             -70_i64..70,
             -1_100_i64..1_100,
-            Just(1_024_i64),
+            Just(256_i64),
             Just(1_023_i64),
             Just(-1_023_i64),
             -9_000_i64..9_000

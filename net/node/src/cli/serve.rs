@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.print_config {
         return print(&config);
     }
-    serve(&config, &*super::signals::counted()?)
+    serve(config, &*super::signals::counted()?)
 }
 
 fn print(config: &ServeConfig) -> anyhow::Result<()> {

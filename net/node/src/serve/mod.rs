@@ -23,6 +23,7 @@ use centauri_wire::{BatchVerifier, Fallback};
 use compiler::Compiler;
 use output::{AllCounters, DecisionOutput};
 use proofs::Proofs;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs the server until `stop` is no longer 0: then open rounds end at their deadlines (at once, if `stop` grows to 2 or
@@ -30,13 +31,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 ///
 /// # Errors
 /// One line on what is wrong with the configuration or the files it names, or on what the socket or the output reports.
-pub fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
+pub fn serve(mut config: ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
     if config.shards > 1 {
-        return shards::serve(config, stop);
+        return shards::serve(&config, stop);
     }
-    let mut server = Server::open(config)?;
-    server.run(config, stop)?;
-    server.close(config)
+    let mut server = Server::open(&config)?;
+    // Where streams are many their tables take as much memory as they do at work.
+    config.streams = Vec::new();
+    server.run(&config, stop)?;
+    server.close(&config)
 }
 
 struct Server {
@@ -49,15 +52,16 @@ struct Server {
 
 /// The names that a stream's decisions are written with.
 struct Names {
-    stream: String,
-    replicas: Vec<String>,
+    stream: Box<str>,
+    /// Shared by the streams of a replica set.
+    replicas: Arc<[String]>,
 }
 
 impl Names {
     /// Of all streams of a fleet, in order.
     fn of(fleet: &Fleet) -> Vec<Self> {
         let streams = fleet.streams().iter();
-        streams.map(|s| Self { stream: s.name().to_owned(), replicas: s.replicas().to_vec() }).collect()
+        streams.map(|s| Self { stream: s.name().into(), replicas: Arc::clone(s.shared_replicas()) }).collect()
     }
 }
 

@@ -71,8 +71,10 @@ pub(crate) fn prepare_streams(
 ) -> anyhow::Result<Streams> {
     let model = read_model(model_file)?;
     let files = (model_file, registry_file);
+    let specs: BTreeMap<&str, &StreamSpec> =
+        model.1.streams.iter().map(|spec| (spec.name.as_str(), spec)).collect();
     let streams =
-        streams.iter().map(|s| client_stream(files, s, &model, registry)).collect::<Result<Vec<_>, _>>()?;
+        streams.iter().map(|s| client_stream(files, s, &specs, registry)).collect::<Result<Vec<_>, _>>()?;
     let upstreams = upstreams(registry_file, asked, &streams, registry)?;
     let fleet = compile(model_file, &model)?;
     Ok(Streams { streams, upstreams, fleet })
@@ -180,10 +182,10 @@ fn compile(file: &Path, (text, set): &(String, ModelSet)) -> anyhow::Result<Flee
 fn client_stream(
     (model_file, registry_file): (&Path, &Path),
     stream: &StreamConfig,
-    (_, model): &(String, ModelSet),
+    specs: &BTreeMap<&str, &StreamSpec>,
     registry: &Registry,
 ) -> anyhow::Result<ClientStream> {
-    let spec = model.streams.iter().find(|s| s.name == stream.name).ok_or_else(|| {
+    let spec = specs.get(stream.name.as_str()).ok_or_else(|| {
         anyhow!(
             "{}: found no stream {:?}, expected it there because of `streams`",
             model_file.display(),

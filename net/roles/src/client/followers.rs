@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use centauri_engine::{Decision, Report, Status};
+use centauri_engine::{Decision, Fleet, Report, Status};
 use centauri_wire::{DecisionRecord, FRAME_BYTES_DATAGRAM, Record, StreamId};
 
 use crate::requests::{Grant, Query, Refusal, Subscription, Subscriptions, deliver, resolve_own};
@@ -20,8 +20,8 @@ struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Followers {
     pub(super) subscriptions: Subscriptions,
-    /// The number and the name of each stream, in the order of the engine's.
-    streams: Vec<(StreamId, String)>,
+    /// The number of each stream that is decided here, in the order of the engine's.
+    streams: Vec<Option<StreamId>>,
     /// Two streams have one number, so a number does not say which is meant.
     ambiguous: Option<StreamId>,
     /// The nonce of the next record; `None` when there is none left.
@@ -43,20 +43,20 @@ impl Followers {
     }
 
     /// Tells which streams there are.
-    pub(super) fn know(&mut self, streams: Vec<(StreamId, String)>) {
+    pub(super) fn know(&mut self, streams: Vec<Option<StreamId>>) {
         let mut seen = BTreeSet::new();
-        let decided = streams.iter().filter(|(_, name)| !name.is_empty());
-        self.ambiguous = decided.map(|(stream, _)| *stream).find(|stream| !seen.insert(*stream));
+        self.ambiguous = streams.iter().flatten().copied().find(|stream| !seen.insert(*stream));
         self.streams = streams;
     }
 
     /// The number of a stream of the engine's.
     pub(super) fn stream(&self, engine: centauri_engine::StreamId) -> Option<StreamId> {
-        self.streams.get(engine.0 as usize).map(|(stream, _)| *stream)
+        *self.streams.get(engine.0 as usize)?
     }
 
     pub(super) fn resolve(
-        streams: &[(StreamId, String)],
+        fleet: &Fleet,
+        streams: &[Option<StreamId>],
         ambiguous: Option<StreamId>,
         query: &Query,
     ) -> Result<Grant, Refusal> {
@@ -64,12 +64,13 @@ impl Followers {
             let reason = format!("decisions are not sent here: two streams have the number {stream}");
             return Err(Refusal::new(centauri_wire::Outcome::Unknown, reason));
         }
-        let decided = streams.iter().filter(|(_, name)| !name.is_empty());
-        resolve_own(query, decided.map(|(stream, name)| (*stream, name.as_str())))
+        // Streams of the model that are not decided here cannot be asked for.
+        let named = fleet.streams().iter().zip(streams);
+        resolve_own(query, named.filter_map(|(stream, number)| Some(((*number)?, stream.name()))))
     }
 
     /// What [`Followers::resolve`] needs, apart from the subscriptions.
-    pub(super) fn parts(&mut self) -> (&mut Subscriptions, &[(StreamId, String)], Option<StreamId>) {
+    pub(super) fn parts(&mut self) -> (&mut Subscriptions, &[Option<StreamId>], Option<StreamId>) {
         (&mut self.subscriptions, &self.streams, self.ambiguous)
     }
 

@@ -242,15 +242,13 @@ impl Client {
         if self.crossing.sharding.count > 1 {
             return;
         }
-        let mut known: Vec<(StreamId, String)> =
-            self.session.fleet().streams().iter().map(|_| (StreamId(0), String::new())).collect();
+        let mut known = vec![None; self.session.fleet().streams().len()];
         for stream in &config.streams {
             let engine = self.session.fleet().stream_id(&stream.name);
             if let Some(place) = engine.and_then(|engine| known.get_mut(engine.0 as usize)) {
-                *place = (stream.stream, stream.name.clone());
+                *place = Some(stream.stream);
             }
         }
-        // Streams of the model that are not decided here have no name, and cannot be asked for.
         self.followers.know(known);
     }
 
@@ -263,7 +261,8 @@ impl Client {
         effects: &mut Effects,
     ) {
         let (subscriptions, streams, ambiguous) = self.followers.parts();
-        let resolve = |query: &Query, _| Followers::resolve(streams, ambiguous, query);
+        let fleet = self.session.fleet();
+        let resolve = |query: &Query, _| Followers::resolve(fleet, streams, ambiguous, query);
         let reply = subscriptions.request(now_ns, from, header, request, resolve, effects);
         if let Some(reply) = reply {
             self.signer.answer(now_ns, reply.to, &reply.answer(), effects);

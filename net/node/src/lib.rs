@@ -9,6 +9,7 @@ pub mod cli;
 pub mod clock;
 pub mod connections;
 pub mod demo;
+pub mod http;
 pub mod impairment;
 pub mod node;
 pub mod nodes;

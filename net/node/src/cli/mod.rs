@@ -11,7 +11,9 @@ mod node;
 mod progress;
 mod serve;
 mod signals;
+mod token;
 mod verify_proof;
+mod watch;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -35,7 +37,9 @@ enum Command {
     Keygen(keygen::Arguments),
     Node(node::Arguments),
     Serve(serve::Arguments),
+    Token(token::Arguments),
     VerifyProof(verify_proof::Arguments),
+    Watch(watch::Arguments),
 }
 
 /// Runs the command line of this process. Exit codes: 0 done, 2 bad input or arguments (one line on standard error says
@@ -55,7 +59,9 @@ pub fn main() -> ExitCode {
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::VerifyProof(arguments) => verify_proof::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -32,6 +32,12 @@ Example configuration:
   [tcp]                         # default: none; frames from connections, each after its length (4 bytes)
   listen   = \"0.0.0.0:7700\"
 
+  [http]                        # default: none; lists, reasons, events, metrics and a page: docs/HTTP.md
+  listen   = \"0.0.0.0:7780\"
+  tokens   = \"tokens.toml\"      # made by `centauri token`
+  tls_certificate = \"engine.pem\"  # default: no TLS
+  tls_key  = \"engine-key.pem\"
+
 `--print-config` shows the keys that are not in this example, with their defaults.
 
 The log goes to standard error; RUST_LOG=debug shows more of it.")]

@@ -1,5 +1,6 @@
 //! Published distributions are compiled on a thread of their own, so that no deadline waits for it.
 
+use crate::http::Shelf;
 use centauri_engine::{Distribution, Fleet};
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
@@ -9,11 +10,22 @@ pub(crate) struct Compiler {
     fleet: Fleet,
     waiting: BTreeMap<String, Distribution>,
     running: Option<Receiver<Result<Fleet, String>>>,
+    shelf: Option<Shelf>,
 }
 
 impl Compiler {
     pub(crate) fn new(fleet: Fleet) -> Self {
-        Self { fleet, waiting: BTreeMap::new(), running: None }
+        Self { fleet, waiting: BTreeMap::new(), running: None, shelf: None }
+    }
+
+    /// The fleet that was compiled last.
+    pub(crate) fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// What is compiled goes there, too, for who explains decisions.
+    pub(crate) fn share(&mut self, shelf: Option<Shelf>) {
+        self.shelf = shelf;
     }
 
     /// Takes in a published distribution. Only names that the model uses come here, so what waits is bounded.
@@ -28,9 +40,14 @@ impl Compiler {
         }
         let (fleet, distributions) = (self.fleet.clone(), std::mem::take(&mut self.waiting));
         let (send, receive) = channel();
+        let shelf = self.shelf.clone();
         let compile = move || {
+            let fleet = fleet.published(&distributions).map_err(|error| error.to_string());
+            if let (Some(shelf), Ok(fleet)) = (shelf, &fleet) {
+                shelf.put(fleet.clone());
+            }
             // Nobody listens any more only when the server is ending.
-            let _ = send.send(fleet.published(&distributions).map_err(|error| error.to_string()));
+            let _ = send.send(fleet);
         };
         match std::thread::Builder::new().name("compiler".to_owned()).spawn(compile) {
             Ok(_) => self.running = Some(receive),

@@ -2,6 +2,7 @@
 
 use super::tcp::TcpConfig;
 use crate::backends::BackendChoice;
+use crate::http::HttpConfig;
 use anyhow::{Context, bail, ensure};
 use centauri_uring::DriverConfig;
 use centauri_wire::VerifierChoice;
@@ -76,6 +77,8 @@ pub struct ServeConfig {
     pub shards: usize,
     /// Frames from TCP connections; without it none are accepted.
     pub tcp: Option<TcpConfig>,
+    /// What is decided, by HTTP; without it there is none.
+    pub http: Option<HttpConfig>,
     /// The logical streams.
     #[serde(default)]
     pub streams: Vec<StreamConfig>,
@@ -173,6 +176,7 @@ impl ServeConfig {
         config.calibration = config.calibration.map(|path| folder.join(path));
         config.counters = config.counters.map(|path| folder.join(path));
         config.proofs = config.proofs.map(|path| folder.join(path));
+        config.http.iter_mut().flat_map(HttpConfig::paths).for_each(|path| *path = folder.join(&*path));
         Ok(config)
     }
 
@@ -203,6 +207,7 @@ impl ServeConfig {
             ("counters", config.counters.is_none(), "standard error"),
             ("proofs", config.proofs.is_none(), "none are kept"),
             ("[tcp]", config.tcp.is_none(), "no connections are accepted"),
+            ("[http]", config.http.is_none(), "no HTTP"),
         ];
         for (key, _, instead) in unset.iter().filter(|(_, is_unset, _)| *is_unset) {
             text.push_str(&format!("# {key} is not set: {instead}\n"));
@@ -216,7 +221,8 @@ impl ServeConfig {
         let paths = [&mut config.model, &mut config.registry, &mut config.key];
         let optional = [config.calibration.as_mut(), config.counters.as_mut(), config.proofs.as_mut()];
         let output = (config.output.as_os_str() != "-").then_some(&mut config.output);
-        for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(output) {
+        let http = config.http.iter_mut().flat_map(HttpConfig::paths);
+        for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(output).chain(http) {
             *path = std::path::absolute(&*path).with_context(|| path.display().to_string())?;
         }
         Ok(config)
@@ -252,6 +258,9 @@ impl ServeConfig {
                 "tcp: found it with shards = {}, expected shards = 1: connections are not divided",
                 self.shards
             );
+        }
+        if let Some(http) = &self.http {
+            http.check()?;
         }
         positive("freshness_s", self.freshness_s)?;
         ensure!(
@@ -331,6 +340,8 @@ period_s = 1
              receive_buffer_bytes = 65536\ndriver_buffers = 16\ndriver_buffer_bytes = 2048\n\
              driver_wait_completions = 4\ndriver_linger_us = 50\ndriver_gro = false\n\
              shards = 1\n[tcp]\nlisten = \"[::]:7\"\nconnections_max = 9\nstall_s = 0.5\nbuffers = 8\n\
+             [http]\nlisten = \"[::]:8\"\ntokens = \"/t\"\ntls_certificate = \"/c\"\ntls_key = \"/k\"\n\
+             clients_max = 3\nqueue_decisions = 4\nheartbeat_s = 0.5\nallow_anonymous = true\n\
              [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
         );
         let full = full + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n";

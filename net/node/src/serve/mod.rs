@@ -15,9 +15,10 @@ pub(crate) use setup::{own_identity, prepare_streams, read_registry};
 pub use tcp::TcpConfig;
 
 use crate::clock::now_ns;
+use crate::http::{Desk, Http};
 use crate::node::Node;
 use anyhow::Context;
-use centauri_engine::Fleet;
+use centauri_engine::{CompiledModel, Fleet, Stream};
 use centauri_roles::{Client, Effect, Role};
 use centauri_wire::{BatchVerifier, Fallback};
 use compiler::Compiler;
@@ -44,24 +45,33 @@ pub fn serve(mut config: ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> 
 
 struct Server {
     node: Node<Client>,
-    names: Vec<Names>,
+    names: Arc<[Names]>,
     output: DecisionOutput,
     compiler: Compiler,
     proofs: Proofs,
+    http: Option<Http>,
+    desk: Option<Desk>,
 }
 
 /// The names that a stream's decisions are written with.
-struct Names {
-    stream: Box<str>,
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) stream: Box<str>,
     /// Shared by the streams of a replica set.
-    replicas: Arc<[String]>,
+    pub(crate) replicas: Arc<[String]>,
+    /// How many of the replicas may be faulty.
+    pub(crate) faults: usize,
 }
 
 impl Names {
     /// Of all streams of a fleet, in order.
-    fn of(fleet: &Fleet) -> Vec<Self> {
-        let streams = fleet.streams().iter();
-        streams.map(|s| Self { stream: s.name().into(), replicas: Arc::clone(s.shared_replicas()) }).collect()
+    fn of(fleet: &Fleet) -> Arc<[Self]> {
+        let names = |stream: &Stream| Self {
+            stream: stream.name().into(),
+            replicas: Arc::clone(stream.shared_replicas()),
+            faults: fleet.model(stream.model()).map_or(0, CompiledModel::faults),
+        };
+        fleet.streams().iter().map(names).collect()
     }
 }
 
@@ -70,7 +80,7 @@ impl Server {
         let prepared = setup::prepare(config)?;
         let session = setup::sessions(config, &prepared.fleet)?.pop().context("no session")?;
         let names = Names::of(&prepared.fleet);
-        let compiler = Compiler::new(prepared.fleet);
+        let mut compiler = Compiler::new(prepared.fleet);
         let proofs = setup::open_proofs(config, &prepared.registry)?;
         let client = Client::new(&prepared.client, prepared.registry, prepared.identity, session, now_ns())?;
         tell_verifier(client.signatures());
@@ -79,6 +89,11 @@ impl Server {
         if let Some(connections) = setup::open_connections(config)? {
             node = node.listening(connections)?;
         }
+        let (http, desk) = match Http::start(config, &names, compiler.fleet(), 1)? {
+            Some((http, mut desks)) => (Some(http), desks.pop()),
+            None => (None, None),
+        };
+        compiler.share(http.as_ref().map(Http::shelf));
         let output = DecisionOutput::open(&config.output)?;
         if let Some(connections) = node.connections() {
             tracing::info!(tcp = %connections.address(), driver = %connections.kind(), "listening");
@@ -88,7 +103,7 @@ impl Server {
             streams = config.streams.len(),
             "listening"
         );
-        Ok(Self { node, names, output, compiler, proofs })
+        Ok(Self { node, names, output, compiler, proofs, http, desk })
     }
 
     fn run(&mut self, config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
@@ -111,8 +126,11 @@ impl Server {
     }
 
     fn step(&mut self) -> anyhow::Result<()> {
-        let Self { node, names, output, compiler, proofs } = self;
-        node.step(|effect| see(effect, names, output, compiler, proofs))?;
+        let Self { node, names, output, compiler, proofs, desk, .. } = self;
+        node.step(|effect| see(effect, names, output, compiler, proofs, desk))?;
+        if let Some(desk) = desk {
+            desk.count(|| counters(node).to_json());
+        }
         if let Some(fleet) = compiler.finished()
             && let Err(error) = node.role_mut().install(fleet)
         {
@@ -122,20 +140,24 @@ impl Server {
     }
 
     fn close(mut self, config: &ServeConfig) -> anyhow::Result<()> {
-        let Self { node, names, output, compiler, proofs } = &mut self;
+        let Self { node, names, output, compiler, proofs, desk, .. } = &mut self;
         node.act(Client::finish, |effect| {
-            see(effect, names, output, compiler, proofs);
+            see(effect, names, output, compiler, proofs, desk);
         });
         output.flush()?;
-        let verifier = node.role().signatures().kind().name();
-        let counters = AllCounters {
-            client: node.role().counters(),
-            verifier,
-            driver: node.driver_counters(),
-            shed: node.shed(),
-            tcp: node.connections(),
-        };
-        counters.write(config.counters.as_deref())
+        self.http.into_iter().for_each(Http::end);
+        counters(&self.node).write(config.counters.as_deref())
+    }
+}
+
+/// Everything that a server of one thread has counted.
+fn counters(node: &Node<Client>) -> AllCounters<'_> {
+    AllCounters {
+        client: node.role().counters(),
+        verifier: node.role().signatures().kind().name(),
+        driver: node.driver_counters(),
+        shed: node.shed(),
+        tcp: node.connections(),
     }
 }
 
@@ -157,9 +179,11 @@ fn see(
     output: &mut DecisionOutput,
     compiler: &mut Compiler,
     proofs: &mut Proofs,
+    desk: &mut Option<Desk>,
 ) {
     match effect {
         Effect::Decided(decided) => {
+            desk.iter_mut().for_each(|desk| desk.publish(&decided));
             if let Some(names) = names.get(decided.stream.0 as usize) {
                 output.write(&names.stream, &names.replicas, &decided);
             }

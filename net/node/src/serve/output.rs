@@ -103,6 +103,18 @@ impl AllCounters<'_> {
     /// Writes them as one JSON object: the client's by cause, what verified signatures as `verifier`, the datagram driver's
     /// below `driver`, those of connections below `tcp`.
     pub(crate) fn write(self, file: Option<&Path>) -> anyhow::Result<()> {
+        let text = serde_json::to_string(&self.to_json())?;
+        match file {
+            Some(file) => std::fs::write(file, text + "\n").with_context(|| file.display().to_string()),
+            None => {
+                eprintln!("counters {text}");
+                Ok(())
+            }
+        }
+    }
+
+    /// What [`AllCounters::write`] writes.
+    pub(crate) fn to_json(&self) -> serde_json::Map<String, serde_json::Value> {
         let mut all: serde_json::Map<String, serde_json::Value> =
             self.client.iter().map(|&(name, count)| (name.to_owned(), count.into())).collect();
         all.insert("verifier".to_owned(), self.verifier.into());
@@ -111,14 +123,7 @@ impl AllCounters<'_> {
         if let Some(connections) = self.tcp {
             all.insert("tcp".to_owned(), tcp_json(connections));
         }
-        let text = serde_json::to_string(&all)?;
-        match file {
-            Some(file) => std::fs::write(file, text + "\n").with_context(|| file.display().to_string()),
-            None => {
-                eprintln!("counters {text}");
-                Ok(())
-            }
-        }
+        all
     }
 }
 

@@ -1,9 +1,10 @@
 //! One thread of a server that is divided among several.
 
 use super::Names;
-use super::output::Lines;
+use super::output::{AllCounters, Lines};
 use super::proofs::Proofs;
 use crate::clock::now_ns;
+use crate::http::Desk;
 use crate::node::Node;
 use centauri_engine::{Distribution, Fleet};
 use centauri_roles::{ClientShard, Effect, Role};
@@ -118,6 +119,7 @@ struct Teller<'n> {
     lines: Lines,
     tell: SyncSender<Told>,
     proofs: Proofs,
+    desk: Option<Desk>,
 }
 
 impl<'n> Shard<'n> {
@@ -127,8 +129,9 @@ impl<'n> Shard<'n> {
         tell: SyncSender<Told>,
         fleets: Receiver<Fleet>,
         proofs: Proofs,
+        desk: Option<Desk>,
     ) -> Self {
-        Self { node, fleets, teller: Teller { names, lines: Lines::new(), tell, proofs } }
+        Self { node, fleets, teller: Teller { names, lines: Lines::new(), tell, proofs, desk } }
     }
 
     /// Runs until all shards are to end, and decides then what is still open.
@@ -145,8 +148,7 @@ impl<'n> Shard<'n> {
         let Self { node, teller, .. } = &mut self;
         node.act(ClientShard::finish, |effect| teller.see(effect));
         teller.pass_on();
-        let (client, driver, shed) = (node.role().counters(), node.driver_counters(), node.shed());
-        Ok(Ended { client, driver, shed })
+        Ok(ended(node))
     }
 
     fn receive(&mut self, entered: &mut Entered<'_, '_>, drain_ns: i64) -> anyhow::Result<()> {
@@ -177,6 +179,12 @@ impl<'n> Shard<'n> {
         let Self { node, fleets, teller } = self;
         node.step(|effect| teller.see(effect))?;
         teller.pass_on();
+        if let Some(desk) = &mut teller.desk {
+            desk.count(|| {
+                AllCounters { verifier: node.role().signatures().kind().name(), ..ended(node).into() }
+                    .to_json()
+            });
+        }
         if let Some(fleet) = fleets.try_iter().last()
             && let Err(error) = node.role_mut().install(fleet)
         {
@@ -186,10 +194,22 @@ impl<'n> Shard<'n> {
     }
 }
 
+fn ended(node: &Node<ClientShard>) -> Ended {
+    Ended { client: node.role().counters(), driver: node.driver_counters(), shed: node.shed() }
+}
+
+impl From<Ended> for AllCounters<'static> {
+    fn from(ended: Ended) -> Self {
+        let Ended { client, driver, shed } = ended;
+        Self { client, verifier: "", driver, shed, tcp: None }
+    }
+}
+
 impl Teller<'_> {
     fn see(&mut self, effect: Effect<'_>) {
         match effect {
             Effect::Decided(decided) => {
+                self.desk.iter_mut().for_each(|desk| desk.publish(&decided));
                 if let Some(names) = self.names.get(decided.stream.0 as usize) {
                     self.lines.write(&names.stream, &names.replicas, &decided);
                 }

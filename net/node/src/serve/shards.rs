@@ -7,6 +7,7 @@ use super::proofs::Proofs;
 use super::shard::{Ended, Shard, Together, Told};
 use super::{Names, setup, tell_verifier};
 use crate::clock::now_ns;
+use crate::http::{Desk, Http};
 use crate::node::Node;
 use anyhow::{Context, anyhow};
 use centauri_engine::Fleet;
@@ -45,17 +46,22 @@ pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<
         .zip(setup::open_drivers(config)?)
         .map(|(shard, driver)| Node::new(shard, driver))
         .collect();
+    let (http, desks) = Http::start(config, &names, &prepared.fleet, config.shards)?.unzip();
+    let mut compiler = Compiler::new(prepared.fleet);
+    compiler.share(http.as_ref().map(Http::shelf));
     // The output comes last, so that whatever is wrong leaves no empty file behind.
     let mut main = Main {
         output: DecisionOutput::open(&config.output)?,
-        compiler: Compiler::new(prepared.fleet),
+        compiler,
         fleets: Vec::new(),
+        desks: desks.unwrap_or_default(),
     };
     if let Some(node) = nodes.first() {
         let (streams, shards) = (config.streams.len(), nodes.len());
         tracing::info!(address = %node.address(), streams, shards, "listening");
     }
-    let ended = main.run(nodes, (&names, &proofs), nanoseconds(config.drain_s), stop)?;
+    let ended = main.run(nodes, (&*names, &proofs), nanoseconds(config.drain_s), stop)?;
+    http.into_iter().for_each(Http::end);
     let counters = AllCounters { verifier, ..sum(&ended) };
     counters.write(config.counters.as_deref())
 }
@@ -66,6 +72,8 @@ struct Main {
     compiler: Compiler,
     /// For each shard its way, and a fleet that waits because one before it has not been installed yet.
     fleets: Vec<(SyncSender<Fleet>, Option<Fleet>)>,
+    /// One for each shard, where there is HTTP.
+    desks: Vec<Desk>,
 }
 
 impl Main {
@@ -81,12 +89,13 @@ impl Main {
         let (tell, told) = sync_channel(TOLD_MAX);
         // All are entered before any runs, so that none takes itself for the last.
         let entered: Vec<_> = nodes.iter().map(|_| together.enter()).collect();
+        let mut desks = std::mem::take(&mut self.desks).into_iter();
         std::thread::scope(|scope| {
             let mut threads = Vec::new();
             for (index, (node, entered)) in nodes.into_iter().zip(entered).enumerate() {
                 let (send, fleets) = sync_channel(1);
                 self.fleets.push((send, None));
-                let shard = Shard::new(node, names, tell.clone(), fleets, proofs.clone());
+                let shard = Shard::new(node, names, tell.clone(), fleets, proofs.clone(), desks.next());
                 let thread = std::thread::Builder::new().name(format!("shard {index}"));
                 let spawned = thread.spawn_scoped(scope, move || shard.run(entered, drain_ns));
                 threads.push(spawned.inspect_err(|_| together.fail()).context("no thread for a shard")?);

@@ -1,0 +1,40 @@
+//! `GET /openapi.json`: the routes and what they answer, for programs.
+
+use super::api::{DecisionRow, Failure, Health, LeftOut, StreamDetail, StreamPage};
+use super::{decisions, metrics, site, streams};
+use axum::http::header;
+use axum::response::IntoResponse;
+use std::sync::LazyLock;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Centauri", description = "Decisions of a Centauri server, as they are and as they come."),
+    paths(streams::list, streams::detail, decisions::follow, metrics::show, site::health),
+    components(schemas(StreamPage, StreamDetail, DecisionRow, LeftOut, Failure, Health)),
+    security(("token" = []), ("token_in_query" = [])),
+    modifiers(&Token)
+)]
+struct Description;
+
+/// How a client shows who it is.
+struct Token;
+
+impl utoipa::Modify for Token {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let text = "A client's token, as `centauri token` makes it.";
+        let header = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(text)).build();
+        let query = ApiKeyValue::with_description("access_token", "The same, where no header can be set.");
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(header));
+        components.add_security_scheme("token_in_query", SecurityScheme::ApiKey(ApiKey::Query(query)));
+    }
+}
+
+static TEXT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
+
+/// The description; it tells no secrets, so nobody is asked for a token.
+pub(super) async fn show() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str())
+}

@@ -30,7 +30,11 @@ pub(crate) const SD_LEAST: f64 = 1e-4;
 /// m replicas are worth m·τ independent ones.
 #[must_use]
 pub fn tempering(correlation: f64, replicas: usize, faults: usize) -> f64 {
-    let honest = replicas as f64 - faults as f64 / 2.0;
+    tempered(correlation, replicas as f64 - faults as f64 / 2.0)
+}
+
+/// The same for `honest` honest replicas on average.
+pub(crate) fn tempered(correlation: f64, honest: f64) -> f64 {
     1.0 / (1.0 + (honest - 1.0).max(0.0) * correlation)
 }
 

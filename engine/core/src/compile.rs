@@ -3,8 +3,10 @@
 use crate::arrivals::Arrivals;
 use crate::coalition::{Lies, Speaks};
 use crate::correlation::{Window, correlation};
+use crate::decision::Quorum;
 use crate::dist::Distribution;
 use crate::error::{ModelError, problem};
+use crate::groups;
 use crate::honest::{Count, Extreme, Honest, Noise, Side, Sum, Translated};
 use crate::limits::{COUNT_MESSAGES_MAX, MESSAGES_MAX, REPLICAS_MAX};
 use crate::observation::Observation;
@@ -20,6 +22,8 @@ use std::sync::OnceLock;
 pub struct CompiledModel {
     support: Support,
     faults: usize,
+    /// The units of fault where one of them has more than one replica.
+    units: Option<Vec<Quorum>>,
     objective: Objective,
     credible: f64,
     ln_silent: f64,
@@ -58,6 +62,7 @@ impl CompiledModel {
         Ok(Self {
             support: spec.support,
             faults: spec.faults,
+            units: groups::grouped(spec)?,
             objective: spec.objective,
             credible: spec.credible,
             ln_silent: spec.silence.ln(),
@@ -84,10 +89,15 @@ impl CompiledModel {
         self.table_of.len()
     }
 
-    /// At most so many replicas lie.
+    /// At most so many units lie, that is replicas, or fault groups where there are any.
     #[must_use]
     pub fn faults(&self) -> usize {
         self.faults
+    }
+
+    /// The units of fault where one of them has more than one replica.
+    pub(crate) fn grouped_units(&self) -> Option<&[Quorum]> {
+        self.units.as_deref()
     }
 
     /// How value and quorum are chosen.
@@ -251,7 +261,7 @@ pub(crate) fn check_replicas(spec: &StreamSpec) -> Result<(), ModelError> {
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         return Err(problem("replicas", format!("found {:?} twice, expected different names", pair[0])));
     }
-    Ok(())
+    groups::grouped(spec).map(drop)
 }
 
 fn prior(spec: &StreamSpec, lookup: &Lookup<'_>) -> Result<(Vec<f64>, Option<Following>), ModelError> {

@@ -36,6 +36,20 @@ impl Quorum {
         Self(self.0 | 1u128 << position)
     }
 
+    /// Positions that a quorum can hold.
+    pub(crate) const POSITIONS_MAX: usize = 128;
+
+    /// The quorum with the replicas of `other` added.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The quorum without the replica at `position`.
+    pub(crate) fn without(self, position: usize) -> Self {
+        if position < Self::POSITIONS_MAX { Self(self.0 & !(1u128 << position)) } else { self }
+    }
+
     /// The same where `is_in`.
     pub(crate) fn with_if(self, position: usize, is_in: bool) -> Self {
         Self(self.0 | u128::from(is_in) << position)
@@ -180,7 +194,7 @@ impl Decisions {
     }
 
     /// P(honest given everything observed) of each replica of round `i` under the `marginal` model (`coalition`'s where that
-    /// decides), in the order of the model's replicas; 0 for one that equivocated. `None` for a round without a quorum.
+    /// decides), in the order of the model's replicas; 0 for one that equivocated, or whose fault group did. `None` for a round without a quorum.
     #[must_use]
     pub fn honest(&self, i: usize) -> Option<&[f64]> {
         let probabilities = span(&self.honest, &self.honest_from, i);

@@ -3,6 +3,7 @@
 use crate::compile::CompiledModel;
 use crate::dist::Distribution;
 use crate::error::{ModelError, problem};
+use crate::groups::FaultGroup;
 use crate::spec::{ModelSet, ReplicaSpec, StreamSpec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -192,8 +193,11 @@ fn index(streams: &[Stream]) -> Result<Vec<StreamId>, ModelError> {
 fn anonymous(spec: &StreamSpec) -> StreamSpec {
     let replica =
         |(position, r): (usize, &ReplicaSpec)| ReplicaSpec { name: position.to_string(), ..r.clone() };
+    let group =
+        |(number, group): (usize, &FaultGroup)| FaultGroup { name: number.to_string(), ..group.clone() };
     StreamSpec {
         name: String::new(),
+        groups: spec.groups.iter().enumerate().map(group).collect(),
         replicas: spec.replicas.iter().enumerate().map(replica).collect(),
         ..spec.clone()
     }

@@ -48,6 +48,7 @@ pub mod dist;
 mod error;
 mod explain;
 mod fleet;
+mod groups;
 mod honest;
 pub mod limits;
 mod number;
@@ -73,7 +74,9 @@ pub use decision::{Decision, Decisions, Quorum, Region, Status};
 pub use dist::{Distribution, DistributionError, Family};
 pub use error::ModelError;
 pub use explain::{Decided, ExplainError, Explainer, Explanation, ReplicaReason, Without};
+
 pub use fleet::{Fleet, ModelId, Stream, StreamId};
+pub use groups::FaultGroup;
 pub use observation::{Observation, Report};
 pub use rows::Rows;
 pub use scalar::ScalarBackend;

@@ -1,6 +1,7 @@
 //! What a person or the monitor says about streams, before it is compiled.
 
 use crate::dist::Distribution;
+use crate::groups::FaultGroup;
 use crate::limits::{CREDIBLE_DEFAULT, LEAK_DEFAULT, SILENCE_DEFAULT};
 use crate::support::Support;
 use std::collections::BTreeMap;
@@ -94,8 +95,11 @@ pub struct StreamSpec {
     pub name: String,
     /// The replica set, 1 … 128 replicas of different names; their order breaks ties.
     pub replicas: Vec<ReplicaSpec>,
-    /// At most so many replicas lie; below the number of replicas.
+    /// At most so many replicas lie; with `groups` so many units, that is groups and replicas of no group. Below the number of
+    /// these.
     pub faults: usize,
+    /// Replicas that fail together. One that is named in none is a unit of its own.
+    pub groups: Vec<FaultGroup>,
     /// How value and quorum are chosen.
     pub objective: Objective,
     /// Level of the credible interval, in (0, 1).
@@ -123,6 +127,7 @@ impl StreamSpec {
                 name: name.into(),
                 replicas: replicas.into_iter().map(|n| ReplicaSpec::new(n)).collect(),
                 faults: 0,
+                groups: Vec::new(),
                 objective: Objective::default(),
                 credible: CREDIBLE_DEFAULT,
                 silence: SILENCE_DEFAULT,
@@ -160,10 +165,19 @@ pub struct StreamSpecBuilder {
 }
 
 impl StreamSpecBuilder {
-    /// At most so many replicas lie.
+    /// At most so many replicas (or fault groups) lie.
     #[must_use]
     pub fn faults(mut self, faults: usize) -> Self {
         self.spec.faults = faults;
+        self
+    }
+
+    /// Adds a fault group: the replicas at `members`, which count in the order of the names given to the builder, fail
+    /// together.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<String>, members: impl IntoIterator<Item = usize>) -> Self {
+        let members = members.into_iter().collect();
+        self.spec.groups.push(FaultGroup { name: name.into(), members });
         self
     }
 

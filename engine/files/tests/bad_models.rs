@@ -36,6 +36,51 @@ on_time = 0.97
 /// What stands for what in `GOOD`, and the error after `model.toml:`.
 const BAD: &[(&str, &str, &str)] = &[
     ("version = 1", "", "1: version: found none, expected 1"),
+    (
+        "[streams.output]",
+        "[streams.groups]\nrack = [\"top\", \"midle\"]\n[streams.output]",
+        "18: streams[0] \"coin\": groups.rack[1]: found \"midle\", expected one of top, middle, bottom; did you mean \"middle\"?",
+    ),
+    (
+        "[streams.output]",
+        "[streams.groups]\nrack = [\"top\"]\nzone = [\"middle\", \"top\"]\n[streams.output]",
+        "19: streams[0] \"coin\": groups.zone[1]: found \"top\", which is in the group \"rack\" too, expected it in one",
+    ),
+    (
+        "[streams.output]",
+        "[streams.groups]\nrack = [\"top\", \"top\"]\n[streams.output]",
+        "18: streams[0] \"coin\": groups.rack[1]: found \"top\" twice, expected each replica once",
+    ),
+    (
+        "[streams.output]",
+        "[streams.groups]\nrack = []\n[streams.output]",
+        "18: streams[0] \"coin\": groups.rack: found no replica, expected at least one",
+    ),
+    (
+        "[streams.output]",
+        "[streams.groups]\nrack = \"top\"\n[streams.output]",
+        "18: streams[0] \"coin\": groups.rack: found \"top\", expected a list of the replicas of the group",
+    ),
+    (
+        "[streams.output]",
+        "[streams.groups]\nrack = [1]\n[streams.output]",
+        "18: streams[0] \"coin\": groups.rack[0]: found 1, expected a replica's name",
+    ),
+    (
+        "[streams.output]",
+        "[streams.groups]\n\"\" = [\"top\"]\n[streams.output]",
+        "18: streams[0] \"coin\": groups.\"\": found an empty name, expected at least one character",
+    ),
+    (
+        "silence = 0.1",
+        "silence = 0.1\ngroups = [\"top\"]",
+        "14: streams[0] \"coin\": groups: found a list, expected a table of fault groups by name",
+    ),
+    (
+        "faults = 1",
+        "faults = 2\ngroups = { rack = [\"top\", \"bottom\"] }",
+        "10: streams[0] \"coin\": faults: found 2, expected a whole number below the number of fault groups, 2",
+    ),
     ("version = 1", "version = 2", "1: version: found 2, expected 1"),
     ("version = 1", "version = \"1\"", "1: version: found \"1\", expected 1"),
     (
@@ -121,7 +166,7 @@ const BAD: &[(&str, &str, &str)] = &[
     (
         "faults = 1",
         "fautls = 1",
-        "10: streams[0] \"coin\": fautls: unknown key, expected one of name, replicas, faults, objective, credible, silence, support, prior, output, link, replica; did you mean \"faults\"?",
+        "10: streams[0] \"coin\": fautls: unknown key, expected one of name, replicas, faults, groups, objective, credible, silence, support, prior, output, link, replica; did you mean \"faults\"?",
     ),
     (
         "\"posterior\"",

@@ -1,8 +1,8 @@
 //! What must hold for any input: what is written reads back, nothing panics, rounds are what a naive model says.
 
 use centauri_engine::{
-    Computation, Distribution, DistributionRef, Family, Link, ModelSet, Objective, OutputSpec, PriorSpec,
-    ReplicaSpec, Report, StreamSpec, Support,
+    Computation, Distribution, DistributionRef, Family, FaultGroup, Link, ModelSet, Objective, OutputSpec,
+    PriorSpec, ReplicaSpec, Report, StreamSpec, Support,
 };
 use centauri_files::{
     Directory, Format, Reading, ReadingRecord, ReadingWriter, Readings, RoundCollector, Spill,
@@ -88,6 +88,14 @@ fn messages() -> impl Strategy<Value = Vec<f64>> {
     prop_oneof![vec(any_number(), 0..6), regular]
 }
 
+/// Two fault groups, of which the second has an odd name; `group` says of each replica in which it is, if in one.
+fn grouped(replicas: &[ReplicaSpec], group: &[usize]) -> Vec<FaultGroup> {
+    let of = |wanted: usize| (0..replicas.len()).rev().filter(|&at| group[at] == wanted).collect::<Vec<_>>();
+    let groups = [("rack", of(0)), ("an odd \"name\"", of(1))].into_iter();
+    let some = groups.filter(|(_, members)| !members.is_empty());
+    some.map(|(name, members)| FaultGroup { name: name.to_owned(), members }).collect()
+}
+
 fn stream(known: Vec<String>) -> impl Strategy<Value = StreamSpec> {
     let inline = distribution().prop_map(DistributionRef::Inline);
     let reference = if known.is_empty() {
@@ -123,11 +131,25 @@ fn stream(known: Vec<String>) -> impl Strategy<Value = StreamSpec> {
         (-1e3..1e3, 1e-3..10.0, 1usize..=4096).prop_map(|(min, step, n)| Support::new(min, step, n).unwrap());
     let shares = (prop_oneof![Just(0.95), 1e-6..1.0], prop_oneof![Just(0.1), 1e-6..1.0]);
     let objective = proptest::sample::select(Objective::ALL.to_vec());
-    let rest = (support, prior, output, link(reference), any::<prop::sample::Index>());
+    let rest = (support, prior, output, link(reference), any::<prop::sample::Index>(), vec(0usize..3, 4));
     (name(), replicas, objective, shares, rest).prop_map(
-        |(name, replicas, objective, (credible, silence), (support, prior, output, link, faults))| {
-            let faults = faults.index(replicas.len());
-            StreamSpec { name, replicas, faults, objective, credible, silence, support, prior, output, link }
+        |(name, replicas, objective, (credible, silence), (support, prior, output, link, faults, group))| {
+            let groups = grouped(&replicas, &group);
+            let units = replicas.len() + groups.len() - groups.iter().map(|g| g.members.len()).sum::<usize>();
+            let faults = faults.index(units);
+            StreamSpec {
+                name,
+                replicas,
+                faults,
+                groups,
+                objective,
+                credible,
+                silence,
+                support,
+                prior,
+                output,
+                link,
+            }
         },
     )
 }

@@ -14,6 +14,8 @@ pub enum Reason {
     Outside,
     /// More replicas, faults, points or quorums than the kernels take, or an objective they do not know.
     Large,
+    /// The model has fault groups, which the kernels do not know.
+    Grouped,
     /// Likelihoods or priors whose range float32 cannot hold, or a device without room for the tables.
     Range,
     /// On the device all weights fell below what float32 can be trusted with; nothing is possible, perhaps.
@@ -24,12 +26,13 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Device,
         Self::Following,
         Self::Equivocated,
         Self::Outside,
         Self::Large,
+        Self::Grouped,
         Self::Range,
         Self::Unsound,
         Self::Uncertain,
@@ -44,6 +47,7 @@ impl Reason {
             Self::Equivocated => "equivocation",
             Self::Outside => "report outside the tables",
             Self::Large => "beyond the kernels",
+            Self::Grouped => "fault groups",
             Self::Range => "beyond float32 or device memory",
             Self::Unsound => "underflow",
             Self::Uncertain => "quorum within float32's error",

@@ -24,6 +24,9 @@ impl Shape {
     /// The shape of rounds of `model` by an objective, as the kernels number them, or why the device cannot decide them.
     pub(crate) fn of(model: &CompiledModel, objective: u32, wants_region: bool) -> Result<Self, Reason> {
         let (n, f, points) = (model.replicas(), model.faults(), model.support().points());
+        if model.is_grouped() {
+            return Err(Reason::Grouped);
+        }
         let countable = countable(n, f);
         // With more quorums than can be counted a decision has no region.
         let region = wants_region && countable;

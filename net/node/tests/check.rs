@@ -92,6 +92,26 @@ fn json_says_the_same() {
 }
 
 #[test]
+fn fault_groups_are_told() {
+    let grouped = format!("{SANE}groups.rack = [\"south\", \"middle\"]\n");
+    let text = said(&check(&grouped, &["--strict"]));
+    contains(&text, "4 (north, middle, south, east) in 3 fault groups, of which at most 1 may be faulty");
+    contains(&text, "2 of 3 fault groups: 3 quorums");
+    contains(&text, "rack (south, middle): the replicas of one fail and lie together, as one fault");
+    contains(&text, "no warnings");
+    let json: Value = serde_json::from_slice(&check(&grouped, &["--json"]).stdout).expect("JSON");
+    let model = &json["models"][0];
+    assert_eq!(model["groups"], serde_json::json!({"rack": ["south", "middle"]}));
+    assert_eq!((&model["units"], &model["quorum_size"]), (&Value::from(3), &Value::from(2)));
+    let run = check(&grouped.replace("middle\"]\n", "midle\"]\n"), &[]);
+    assert_eq!(run.status.code(), Some(2));
+    contains(
+        &String::from_utf8_lossy(&run.stderr),
+        "model.toml:14: streams[0] \"road/7\": groups.rack[1]: found \"midle\", expected one of north, middle, south, east",
+    );
+}
+
+#[test]
 fn streams_of_one_model_are_one_paragraph_and_one_warning() {
     let head = "version = 1\n";
     let stream = |i: usize, faults: usize| {

@@ -27,6 +27,7 @@ mod counters;
 mod distance;
 mod effects;
 mod error;
+pub mod health;
 mod liar;
 mod limits;
 mod monitor;

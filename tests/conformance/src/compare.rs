@@ -1,6 +1,6 @@
 //! One decision against the scalar backend's.
 
-use centauri_engine::{CompiledModel, Decision, Decisions, Entry, Objective, Observation, Status};
+use centauri_engine::{CompiledModel, Decision, Decisions, Entry, Objective, Observation, Quorum, Status};
 
 /// How far fields other than status, value and quorum may be off.
 #[derive(Clone, Copy, Debug)]
@@ -140,14 +140,14 @@ fn region(
     let (Some(found), Some(expected)) = (a.region, b.region) else {
         panic!("{context}\n region: found {:?}, expected {:?}", a.region, b.region);
     };
-    let left: Vec<usize> =
-        (0..model.replicas()).filter(|&i| entry.observations[i] != Observation::Equivocated).collect();
-    let faults = model.faults().saturating_sub(model.replicas() - left.len());
+    let equivocated = |i: usize| entry.observations[i] == Observation::Equivocated;
+    let left: Vec<Quorum> = model.units().filter(|unit| !unit.positions().any(equivocated)).collect();
+    let faults = model.faults().saturating_sub(model.unit_count() - left.len());
     let ln_prior = entry.ln_prior.unwrap_or(model.ln_prior());
     let (mut low, mut high) = ((usize::MAX, usize::MAX), (0, 0));
     for bits in (0u32..1 << left.len()).filter(|bits| bits.count_ones() as usize == left.len() - faults) {
         let score = score(model, entry, ln_prior, |i| {
-            left.iter().position(|&l| l == i).is_some_and(|k| bits >> k & 1 == 1)
+            left.iter().position(|unit| unit.contains(i)).is_some_and(|k| bits >> k & 1 == 1)
         });
         let top = score.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if top == f64::NEG_INFINITY {

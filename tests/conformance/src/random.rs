@@ -126,12 +126,28 @@ impl RandomRounds {
                 spec.link(Link::Latency { arrival: self.latency().into(), deadline: self.between(0.02, 0.1) })
             }
         };
+        if self.chance(0.2) {
+            spec = self.grouped(spec, n);
+        }
         if self.chance(0.3) {
             let noise = (computation == Computation::Identity).then(|| self.noise(step).into());
             let link = Link::OnTime(self.between(0.5, 1.0));
             spec = spec.replica(self.number(n), Some(link), noise);
         }
         spec.build()
+    }
+
+    /// Puts some of the `n` replicas into two fault groups, of which one may be faulty.
+    fn grouped(&mut self, spec: StreamSpecBuilder, n: usize) -> StreamSpecBuilder {
+        let mut members: [Vec<usize>; 2] = Default::default();
+        for position in 0..n {
+            if let Some(group) = members.get_mut(self.number(3)) {
+                group.push(position);
+            }
+        }
+        let units = n - members.iter().map(|group| group.len().saturating_sub(1)).sum::<usize>();
+        let named = ["east", "west"].into_iter().zip(members).filter(|(_, group)| !group.is_empty());
+        named.fold(spec, |spec, (name, group)| spec.group(name, group)).faults(self.number(units.min(3)))
     }
 
     /// The reports of a round: near a truth, far outside, missing, equivocated, or all alike.

@@ -15,9 +15,13 @@ use std::collections::BTreeMap;
 pub struct ModelFacts {
     /// The names of the replicas.
     pub replicas: Vec<String>,
-    /// At most so many of them are faulty.
+    /// The fault groups of more than one replica: name and positions.
+    pub groups: Vec<(String, Vec<usize>)>,
+    /// The units of fault: fault groups, and replicas of no group; without groups the replicas.
+    pub units: usize,
+    /// At most so many of the units are faulty.
     pub faults: usize,
-    /// Replicas of a quorum, n − f.
+    /// Units of a quorum, n − f.
     pub quorum_size: usize,
     /// The number of quorums, C(n, f); `None` beyond 2⁶⁴.
     pub quorums: Option<u64>,
@@ -139,9 +143,12 @@ pub(super) fn of(
     published: &BTreeMap<String, Distribution>,
 ) -> Result<ModelFacts, ModelError> {
     let lookup = Lookup(published);
-    let n = spec.replicas.len();
+    let n = model.unit_count();
+    let several = spec.groups.iter().filter(|group| group.members.len() > 1);
     Ok(ModelFacts {
         replicas: spec.replicas.iter().map(|r| r.name.clone()).collect(),
+        groups: several.map(|group| (group.name.clone(), group.members.clone())).collect(),
+        units: n,
         faults: spec.faults,
         quorum_size: n - spec.faults,
         quorums: quorums(n, spec.faults),

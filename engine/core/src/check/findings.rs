@@ -92,12 +92,12 @@ impl<'a> Judge<'a> {
         }
         let many = facts.quorums.is_none_or(|quorums| quorums > QUORUMS_MAX);
         if many && matches!(facts.objective, Objective::Posterior | Objective::Evidence) {
-            let (n, f) = (facts.replicas.len(), facts.faults);
+            let (n, f, what) = (facts.units, facts.faults, self.units());
             self.found(
                 FindingKind::QuorumsMany,
                 "faults",
                 format!(
-                    "{f} of {n} replicas make more than {QUORUMS_MAX} quorums: `{}` searches them without seeing all, and \
+                    "{f} of {n} {what} make more than {QUORUMS_MAX} quorums: `{}` searches them without seeing all, and \
                      decisions may say `exhaustive: false`",
                     facts.objective
                 ),
@@ -132,11 +132,16 @@ impl<'a> Judge<'a> {
         Ok(noises)
     }
 
+    /// What faults are counted in.
+    fn units(&self) -> &'static str {
+        if self.facts.units < self.facts.replicas.len() { "fault groups" } else { "replicas" }
+    }
+
     fn replica_set(&mut self) {
-        let (n, f) = (self.facts.replicas.len(), self.facts.faults);
+        let (n, f, what) = (self.facts.units, self.facts.faults, self.units());
         if 2 * f >= n {
             let text = format!(
-                "{f} of {n} replicas may be faulty, at least half: they can speak for a value of their own as one, and \
+                "{f} of {n} {what} may be faulty, at least half: they can speak for a value of their own as one, and \
                  nothing tells them from the honest ones"
             );
             self.found(FindingKind::FaultsHalf, "faults", text);

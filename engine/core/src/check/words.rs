@@ -12,14 +12,16 @@ impl ModelFacts {
     /// The facts as a heading and a sentence each.
     #[must_use]
     pub fn words(&self) -> Vec<(&'static str, String)> {
-        let mut words = vec![
-            ("replicas", self.replicas_words()),
-            ("quorum", self.quorum_words()),
+        let mut words = vec![("replicas", self.replicas_words()), ("quorum", self.quorum_words())];
+        if !self.groups.is_empty() {
+            words.push(("fault groups", self.groups_words()));
+        }
+        words.extend([
             ("objective", objective_words(self.objective).to_owned()),
             ("support", self.support_words()),
             ("prior", self.prior_words()),
             ("computation", self.output.words()),
-        ];
+        ]);
         if self.output.messages > 0 {
             words.push(("window", self.output.window_words()));
         }
@@ -42,20 +44,44 @@ impl ModelFacts {
 
     fn replicas_words(&self) -> String {
         let (n, names) = (self.replicas.len(), some_names(&self.replicas));
+        let units = self.units;
         match self.faults {
+            f if f > 0 && units < n => {
+                format!("{n} ({names}) in {units} fault groups, of which at most {f} may be faulty")
+            }
             0 => format!("{n} ({names}), none of which may be faulty"),
             f => format!("{n} ({names}), of which at most {f} may be faulty"),
         }
     }
 
     fn quorum_words(&self) -> String {
-        let (n, size) = (self.replicas.len(), self.quorum_size);
+        let (n, size) = (self.units, self.quorum_size);
+        let what = if n < self.replicas.len() { "fault groups" } else { "replicas" };
         match self.quorums {
-            Some(1) => format!("all {n} replicas"),
-            Some(count) if count <= QUORUMS_MAX => format!("{size} of {n} replicas: {count} quorums"),
-            Some(count) => format!("{size} of {n} replicas: {count} quorums, too many for a region"),
-            None => format!("{size} of {n} replicas: more than 10^19 quorums, too many for a region"),
+            Some(1) => format!("all {} replicas", self.replicas.len()),
+            Some(count) if count <= QUORUMS_MAX => format!("{size} of {n} {what}: {count} quorums"),
+            Some(count) => format!("{size} of {n} {what}: {count} quorums, too many for a region"),
+            None => format!("{size} of {n} {what}: more than 10^19 quorums, too many for a region"),
         }
+    }
+
+    /// Who fails together.
+    fn groups_words(&self) -> String {
+        let told = self.groups.iter().take(NAMES_MAX).map(|(name, members)| {
+            let names: Vec<String> = members.iter().filter_map(|&p| self.replicas.get(p)).cloned().collect();
+            format!("{name} ({})", some_names(&names))
+        });
+        let told = told.collect::<Vec<_>>().join(", ");
+        let more = match self.groups.len().saturating_sub(NAMES_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let alone = match self.units - self.groups.len().min(self.units) {
+            0 => String::new(),
+            1 => "; the other replica is a group of its own".to_owned(),
+            others => format!("; each of the other {others} replicas is a group of its own"),
+        };
+        format!("{told}{more}: the replicas of one fail and lie together, as one fault{alone}")
     }
 
     fn support_words(&self) -> String {

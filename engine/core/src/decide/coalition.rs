@@ -6,7 +6,7 @@
 
 use super::Evidence;
 use super::marginal::{Columns, average, columns, ln_weights, trusted};
-use crate::coalition::{ECHO_PROBABILITY, LEADERS_MAX, tempering};
+use crate::coalition::{ECHO_PROBABILITY, LEADERS_MAX, tempered};
 use crate::compile::CompiledModel;
 use crate::number::{Mass, Scaled, ln_sum_exp};
 use crate::observation::Observation;
@@ -16,11 +16,13 @@ pub(crate) struct Coalition {
     ln_posterior: Vec<f64>,
     honest: Vec<f64>,
     ln_weights: Vec<f64>,
-    /// The bin that each replica that is left reported.
+    /// The replicas that are left, by position in the model, and the units that they belong to.
+    replicas: Vec<(usize, usize)>,
+    /// The bin that each of them reported.
     bins: Vec<Option<i64>>,
-    /// `ln c_i(x)` of a lie told alone, a row for each replica that is left.
+    /// `ln c_i(x)` of a lie told alone, a row for each of them.
     ln_lies: Vec<f64>,
-    /// The replicas whose reports others may echo.
+    /// Which of them others may echo.
     leaders: Vec<usize>,
 }
 
@@ -30,7 +32,7 @@ impl Coalition {
         &self.ln_posterior
     }
 
-    /// P(honest) of each replica that is left.
+    /// P(honest) of each unit that is left.
     pub(crate) fn honest(&self) -> &[f64] {
         &self.honest
     }
@@ -43,7 +45,7 @@ impl Coalition {
         observations: &[Observation],
     ) -> bool {
         self.collect(evidence, model, observations);
-        let tau = tempering(model.correlation(), evidence.replicas(), evidence.faults);
+        let tau = tempered(model.correlation(), self.mean_honest(evidence));
         let posterior = |ln: &[f64]| -> Vec<f64> {
             evidence.ln_prior.iter().zip(ln).map(|(prior, ln)| prior + tau * ln).collect()
         };
@@ -59,22 +61,28 @@ impl Coalition {
         }
         self.ln_posterior.clear();
         self.ln_posterior.extend(ln_total.iter().map(|ln| ln - total));
-        average(&self.ln_posterior, &told.honest, evidence.replicas(), &mut self.honest);
+        average(&self.ln_posterior, &told.honest, evidence.units(), &mut self.honest);
         true
     }
 
     fn collect(&mut self, evidence: &Evidence, model: &CompiledModel, observations: &[Observation]) {
-        self.ln_weights = ln_weights(evidence.replicas(), evidence.faults);
+        self.ln_weights = ln_weights(evidence.units(), evidence.faults);
         let points = evidence.points();
+        self.replicas.clear();
+        for (i, unit) in evidence.members.iter().enumerate() {
+            self.replicas.extend(unit.positions().map(|position| (position, i)));
+        }
+        self.replicas.sort_unstable();
         self.bins.clear();
-        self.ln_lies.resize(evidence.replicas() * points, 0.0);
-        for (row, &position) in self.ln_lies.chunks_exact_mut(points).zip(&evidence.replicas) {
+        self.ln_lies.resize(self.replicas.len() * points, 0.0);
+        for (row, &(position, _)) in self.ln_lies.chunks_exact_mut(points).zip(&self.replicas) {
             let observation = observations[position];
             self.bins.push(if let Observation::Bin(i) = observation { Some(i) } else { None });
             model.lie(position, observation, row);
         }
         self.leaders.clear();
-        if model.echoes() && evidence.faults >= 2 {
+        let several = evidence.members.iter().any(|unit| unit.len() > 1);
+        if model.echoes() && (evidence.faults >= 2 || evidence.faults == 1 && several) {
             let mut spoke: Vec<(i64, usize)> =
                 self.bins.iter().enumerate().filter_map(|(i, bin)| bin.map(|bin| (bin, i))).collect();
             spoke.sort_unstable();
@@ -86,31 +94,50 @@ impl Coalition {
     /// All stories: every liar on its own, or all after one leader.
     fn told<N: Mass>(&self, evidence: &Evidence, model: &CompiledModel) -> Columns {
         let points = evidence.points();
-        let alone = |i: usize, x: usize| self.ln_lies[i * points + x];
         let unknown = vec![0.0; points];
-        let mut told = columns::<N>(evidence, &unknown, &self.ln_weights, &alone);
+        let tell = |leader: Option<usize>| {
+            let lies = self.lies_of_units(evidence, model, leader);
+            columns::<N>(evidence, &unknown, &self.ln_weights, &|i, x| lies[i * points + x])
+        };
+        let mut told = tell(None);
         if self.leaders.is_empty() {
             return told;
         }
         told.scale((1.0 - ECHO_PROBABILITY).ln());
         let ln_story = (ECHO_PROBABILITY / self.leaders.len() as f64).ln();
         for &leader in &self.leaders {
-            let echoes = self.echoes(evidence, model, leader);
-            let faulty = |i: usize, x: usize| echoes[i].unwrap_or_else(|| alone(i, x));
-            let mut story = columns::<N>(evidence, &unknown, &self.ln_weights, &faulty);
+            let mut story = tell(Some(leader));
             story.scale(ln_story);
-            told.add(&story, evidence.replicas());
+            told.add(&story, evidence.units());
         }
         told
     }
 
-    /// What each replica shows as a liar who echoes `leader`; none for those who do not: the leader itself and who is silent.
-    fn echoes(&self, evidence: &Evidence, model: &CompiledModel, leader: usize) -> Vec<Option<f64>> {
-        let echo = |(i, bin): (usize, &Option<i64>)| match (bin, self.bins[leader]) {
-            (Some(bin), Some(led)) if i != leader => Some(model.ln_echo(evidence.replicas[i], bin - led)),
-            _ => None,
-        };
-        self.bins.iter().enumerate().map(echo).collect()
+    /// The log-probability of what each unit's replicas show as liars, a row for each unit: every one on its own, or those
+    /// who spoke as echoes of `leader`.
+    fn lies_of_units(&self, evidence: &Evidence, model: &CompiledModel, leader: Option<usize>) -> Vec<f64> {
+        let points = evidence.points();
+        let mut lies = vec![0.0; evidence.units() * points];
+        for (i, (&(position, unit), alone)) in
+            self.replicas.iter().zip(self.ln_lies.chunks_exact(points)).enumerate()
+        {
+            let sum = lies[unit * points..(unit + 1) * points].iter_mut();
+            match leader.filter(|&leader| leader != i).and_then(|leader| self.bins[leader].zip(self.bins[i]))
+            {
+                Some((led, bin)) => {
+                    let ln_echo = model.ln_echo(position, bin - led);
+                    sum.for_each(|ln| *ln += ln_echo);
+                }
+                None => sum.zip(alone).for_each(|(ln, alone)| *ln += alone),
+            }
+        }
+        lies
+    }
+
+    /// The mean number of honest replicas: each unit is faulty with probability f/(2n).
+    fn mean_honest(&self, evidence: &Evidence) -> f64 {
+        let replicas = self.replicas.len() as f64;
+        replicas - evidence.faults as f64 / 2.0 * (replicas / evidence.units() as f64)
     }
 }
 
@@ -120,7 +147,7 @@ impl Columns {
         self.ln_bounds.iter_mut().for_each(|bound| *bound += ln);
     }
 
-    /// Adds a story; each replica's share is the mean of the shares, weighted by the totals.
+    /// Adds a story; each unit's share is the mean of the shares, weighted by the totals.
     fn add(&mut self, story: &Self, n: usize) {
         let columns = self.ln_total.iter_mut().zip(self.honest.chunks_exact_mut(n));
         let added = story.ln_total.iter().zip(story.honest.chunks_exact(n));

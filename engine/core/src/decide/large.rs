@@ -38,7 +38,7 @@ impl Classes {
             evidence.ln_faulty[a] == evidence.ln_faulty[b] && evidence.row(a) == evidence.row(b)
         };
         let mut members: Vec<Vec<usize>> = Vec::new();
-        for i in 0..evidence.replicas() {
+        for i in 0..evidence.units() {
             match members.iter_mut().find(|class| alike(class[0], i)) {
                 Some(class) => class.push(i),
                 None => members.push(vec![i]),
@@ -121,7 +121,7 @@ impl Ranked {
     fn at(evidence: &Evidence, x: usize, size: usize) -> Self {
         let ln_u: f64 = evidence.ln_faulty.iter().sum();
         let gain = |i: usize| (evidence.row(i)[x] - evidence.ln_faulty[i], i);
-        let mut gains: Vec<(f64, usize)> = (0..evidence.replicas()).map(gain).collect();
+        let mut gains: Vec<(f64, usize)> = (0..evidence.units()).map(gain).collect();
         gains.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         let best: f64 = gains[..size].iter().map(|g| g.0).sum();
         Self { score: evidence.ln_prior[x] + ln_u + best, gains }
@@ -272,7 +272,7 @@ fn exchange(evidence: &Evidence, criteria: Criteria, start: Quorum) -> (Option<Q
         let better = |a: &Candidate, b: Option<&Candidate>| b.is_none_or(|b| a.first > b.first + TIE);
         let mut improved = None;
         for out in from.positions() {
-            for into in (0..evidence.replicas()).filter(|&i| !from.contains(i)) {
+            for into in (0..evidence.units()).filter(|&i| !from.contains(i)) {
                 if left == 0 {
                     break;
                 }
@@ -304,7 +304,7 @@ mod tests {
     fn random(rng: &mut ChaCha8Rng, alike: f64) -> Evidence {
         let (n, points) = (rng.random_range(2..11), rng.random_range(1..12));
         let mut evidence = Evidence {
-            replicas: (0..n).collect(),
+            members: (0..n).map(|i| Quorum::EMPTY.with(i)).collect(),
             faults: rng.random_range(0..n),
             ln_prior: (0..points).map(|_| rng.random_range(-6.0..0.0)).collect(),
             ..Evidence::default()

@@ -26,14 +26,14 @@ impl Marginal {
         &self.ln_posterior
     }
 
-    /// P(honest) of each replica that is left.
+    /// P(honest) of each unit that is left.
     pub(crate) fn honest(&self) -> &[f64] {
         &self.honest
     }
 
     /// Computes both; `false` where everything is impossible.
     pub(crate) fn run(&mut self, evidence: &Evidence) -> bool {
-        self.ln_weights = ln_weights(evidence.replicas(), evidence.faults);
+        self.ln_weights = ln_weights(evidence.units(), evidence.faults);
         let faulty = |i: usize, _: usize| evidence.ln_faulty[i];
         let plain = columns::<f64>(evidence, &evidence.ln_prior, &self.ln_weights, &faulty);
         if trusted(&plain.ln_total, &plain.ln_bounds) {
@@ -50,7 +50,7 @@ impl Marginal {
         }
         self.ln_posterior.clear();
         self.ln_posterior.extend(columns.ln_total.iter().map(|ln| ln - total));
-        average(&self.ln_posterior, &columns.honest, evidence.replicas(), &mut self.honest);
+        average(&self.ln_posterior, &columns.honest, evidence.units(), &mut self.honest);
         true
     }
 }
@@ -67,7 +67,7 @@ pub(crate) struct Tails {
 impl Tails {
     /// `ln P(x) Σ_b w_b E_b(x)`.
     pub(crate) fn ln_total(&mut self, evidence: &Evidence, x: usize) -> f64 {
-        let shape = (evidence.replicas(), evidence.faults);
+        let shape = (evidence.units(), evidence.faults);
         if self.shape != shape {
             *self = Self { shape, ..Self::default() };
         }
@@ -134,7 +134,7 @@ pub(super) fn columns<N: Mass>(
     ln_weights: &[f64],
     ln_faulty: &impl Fn(usize, usize) -> f64,
 ) -> Columns {
-    let (n, points) = (evidence.replicas(), evidence.points());
+    let (n, points) = (evidence.units(), evidence.points());
     let mut columns = Columns {
         ln_total: Vec::with_capacity(points),
         honest: vec![0.0; n * points],
@@ -172,15 +172,15 @@ impl<N: Mass> Column<N> {
     }
 
     fn of(evidence: &Evidence) -> Self {
-        let ln_weights = ln_weights(evidence.replicas(), evidence.faults);
-        Self::new(evidence.replicas(), ln_weights.iter().map(|&ln| N::from_ln(ln)).collect())
+        let ln_weights = ln_weights(evidence.units(), evidence.faults);
+        Self::new(evidence.units(), ln_weights.iter().map(|&ln| N::from_ln(ln)).collect())
     }
 
     /// Takes in grid point `x`; gives the logarithm of the scale that was taken out.
     fn load(&mut self, evidence: &Evidence, x: usize, ln_faulty: &impl Fn(usize, usize) -> f64) -> f64 {
         let points = evidence.points();
         let mut ln_scale = 0.0;
-        for i in 0..evidence.replicas() {
+        for i in 0..evidence.units() {
             let (ln_honest, ln_faulty) = (evidence.ln_likelihood[i * points + x], ln_faulty(i, x));
             let top = ln_honest.max(ln_faulty);
             self.honest[i] = N::from_ln(ln_honest - top);

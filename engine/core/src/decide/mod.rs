@@ -9,7 +9,6 @@ use crate::batch::Entry;
 use crate::compile::CompiledModel;
 use crate::decision::{Decision, Decisions, Quorum, Region, Status, Summary};
 use crate::limits::HONEST_TIE;
-use crate::observation::Observation;
 use crate::spec::Objective;
 use coalition::Coalition;
 use marginal::{Marginal, Tails};
@@ -27,58 +26,76 @@ pub(crate) struct Decider {
     reported: Vec<f64>,
 }
 
-/// What the round's observations say: the replicas that are left, and their likelihoods.
+/// What the round's observations say: the units of fault that are left (replicas, or groups of them that fail together), and
+/// their likelihoods.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    /// Positions in the model of the replicas that did not equivocate.
-    pub(crate) replicas: Vec<usize>,
+    /// The units that no equivocation proved faulty, each as the positions of its replicas in the model.
+    pub(crate) members: Vec<Quorum>,
     /// How many of these may still be faulty.
     pub(crate) faults: usize,
-    /// `L_i(x)`, a row of `points` for each replica that is left.
+    /// `L_i(x)`, a row of `points` for each unit that is left: the sum over its replicas.
     pub(crate) ln_likelihood: Vec<f64>,
-    /// `ln u_i` for each replica that is left.
+    /// `ln u_i` for each unit that is left.
     pub(crate) ln_faulty: Vec<f64>,
     /// `ln P(x)`.
     pub(crate) ln_prior: Vec<f64>,
+    /// The row of one replica of a unit of several.
+    row: Vec<f64>,
 }
 
 impl Evidence {
     fn collect(&mut self, model: &CompiledModel, entry: &Entry<'_>) {
-        let points = model.support().points();
-        self.replicas.clear();
-        let left = entry.observations.iter().enumerate().filter(|(_, o)| **o != Observation::Equivocated);
-        self.replicas.extend(left.map(|(position, _)| position));
-        let equivocated = model.replicas() - self.replicas.len();
+        self.members.clear();
+        self.members.extend(model.units_left(entry.observations));
+        let equivocated = model.unit_count() - self.members.len();
         self.faults = model.faults().saturating_sub(equivocated);
-        self.ln_likelihood.resize(self.replicas.len() * points, 0.0);
-        for (row, &position) in self.ln_likelihood.chunks_exact_mut(points).zip(&self.replicas) {
-            model.likelihood(position, entry.observations[position], row);
-        }
-        self.ln_faulty.clear();
-        self.ln_faulty.extend(self.replicas.iter().map(|&p| model.ln_faulty(entry.observations[p])));
         self.ln_prior.clear();
         self.ln_prior.extend_from_slice(entry.ln_prior.unwrap_or(model.ln_prior()));
+        self.load(model, entry);
     }
 
-    /// Takes the replica at `position` in the model out of the set, if it is still there. As many of the others may be
-    /// faulty as before, but one of them at least is honest.
-    fn leave_out(&mut self, position: usize) {
-        let Some(i) = self.replicas.iter().position(|&p| p == position) else { return };
+    /// The same as if the replica at `position` in the model were not in the set. As many of the other units may be faulty as
+    /// before, but one of them at least is honest.
+    fn collect_without(&mut self, model: &CompiledModel, entry: &Entry<'_>, position: usize) {
+        self.collect(model, entry);
+        let Some(i) = self.members.iter().position(|unit| unit.contains(position)) else { return };
+        self.members[i] = self.members[i].without(position);
+        self.members.retain(|unit| !unit.is_empty());
+        self.faults = self.faults.min(self.members.len().saturating_sub(1));
+        self.load(model, entry);
+    }
+
+    /// Likelihoods of the units that are left.
+    fn load(&mut self, model: &CompiledModel, entry: &Entry<'_>) {
         let points = self.points();
-        self.replicas.remove(i);
-        self.ln_faulty.remove(i);
-        self.ln_likelihood.drain(i * points..(i + 1) * points);
-        self.faults = self.faults.min(self.replicas.len().saturating_sub(1));
+        self.ln_likelihood.resize(self.members.len() * points, 0.0);
+        self.row.resize(points, 0.0);
+        self.ln_faulty.clear();
+        for (sum, unit) in self.ln_likelihood.chunks_exact_mut(points).zip(&self.members) {
+            let mut ln_faulty = 0.0;
+            for (nth, position) in unit.positions().enumerate() {
+                let observation = entry.observations[position];
+                ln_faulty += model.ln_faulty(observation);
+                if nth == 0 {
+                    model.likelihood(position, observation, sum);
+                } else {
+                    model.likelihood(position, observation, &mut self.row);
+                    sum.iter_mut().zip(&self.row).for_each(|(sum, ln)| *sum += ln);
+                }
+            }
+            self.ln_faulty.push(ln_faulty);
+        }
     }
 
-    /// Replicas that are left, n'.
-    pub(crate) fn replicas(&self) -> usize {
-        self.replicas.len()
+    /// Units that are left, n'.
+    pub(crate) fn units(&self) -> usize {
+        self.members.len()
     }
 
     /// Size of a quorum, n' − f'; 0 where there can be none.
     pub(crate) fn quorum_size(&self) -> usize {
-        self.replicas().saturating_sub(self.faults)
+        self.units().saturating_sub(self.faults)
     }
 
     pub(crate) fn points(&self) -> usize {
@@ -113,8 +130,7 @@ impl Decider {
         entry: &Entry<'_>,
         position: usize,
     ) -> Decision {
-        self.evidence.collect(model, entry);
-        self.evidence.leave_out(position);
+        self.evidence.collect_without(model, entry, position);
         self.of_evidence(model, entry, false)
     }
 
@@ -170,8 +186,8 @@ impl Decider {
         };
         self.honest.clear();
         self.honest.resize(model.replicas(), 0.0);
-        for (&position, &p) in evidence.replicas.iter().zip(honest) {
-            self.honest[position] = p;
+        for (unit, &p) in evidence.members.iter().zip(honest) {
+            unit.positions().for_each(|position| self.honest[position] = p);
         }
         let most_honest = most_honest(honest, evidence.quorum_size());
         let found = if wants_region || criteria != Criteria::None {
@@ -191,7 +207,7 @@ impl Decider {
         let summary = Summary::of(&self.reported, support, model.credible());
         Some(Decision {
             status: Status::Decided,
-            quorum: chosen.positions().map(|i| evidence.replicas[i]).collect(),
+            quorum: chosen.positions().map(|i| evidence.members[i]).fold(Quorum::EMPTY, Quorum::union),
             log_evidence: (ln_evidence > f64::NEG_INFINITY).then_some(ln_evidence),
             region: found
                 .hull

@@ -67,7 +67,7 @@ impl Search {
     pub(crate) fn run(&mut self, evidence: &Evidence, criteria: Criteria, start: Quorum) -> Found {
         self.candidates.clear();
         self.hull = None;
-        if count(evidence.replicas(), evidence.faults) > QUORUMS_MAX {
+        if count(evidence.units(), evidence.faults) > QUORUMS_MAX {
             return match criteria {
                 Criteria::None => Found { quorum: None, hull: None, exhaustive: true },
                 _ => super::large::search(evidence, criteria, start),
@@ -104,7 +104,7 @@ impl Search {
         if possible {
             self.descend(evidence, criteria, chosen.with_next());
         }
-        if evidence.replicas() - chosen.next > size - chosen.size {
+        if evidence.units() - chosen.next > size - chosen.size {
             self.descend(evidence, criteria, chosen.without_next(evidence.ln_faulty[chosen.next]));
         }
     }
@@ -128,7 +128,7 @@ pub(crate) fn score_of(evidence: &Evidence, quorum: Quorum, score: &mut Vec<f64>
     score.clear();
     score.extend_from_slice(&evidence.ln_prior);
     let mut ln_rest = 0.0;
-    for i in 0..evidence.replicas() {
+    for i in 0..evidence.units() {
         if quorum.contains(i) {
             score.iter_mut().zip(evidence.row(i)).for_each(|(score, ln)| *score += ln);
         } else {

@@ -32,7 +32,9 @@ pub struct Explanation {
     pub objective: Objective,
     /// Replicas that equivocation left in the set.
     pub replicas_left: usize,
-    /// How many of these may be faulty.
+    /// The units of fault among them: fault groups, and replicas of no group.
+    pub units_left: usize,
+    /// How many units may be faulty.
     pub faults_left: usize,
     /// The probability that a faulty replica stays silent.
     pub silence: f64,
@@ -46,7 +48,7 @@ pub struct ReplicaReason {
     /// What came from it.
     pub report: Report,
     /// `L_i` at the decision's value: the log-probability that an honest replica shows this when that value is right.
-    /// `None` where that is impossible, and for an equivocation.
+    /// `None` where that is impossible, and for an equivocation. It is the replica's own, not that of its fault group.
     pub ln_likelihood: Option<f64>,
     /// `ln u_i`: the log-probability that a faulty replica shows this, as all objectives but `coalition` have it. `None` for
     /// an equivocation, which is proof.
@@ -60,6 +62,8 @@ pub struct ReplicaReason {
     /// P(honest given everything observed) under the `marginal` model, or that of `coalition` where it decides; `None` for a
     /// round without a quorum.
     pub honest: Option<f64>,
+    /// Whether it left the set because another replica of its fault group equivocated.
+    pub left_with_group: bool,
     /// Whether the decision's quorum has it.
     pub in_quorum: bool,
     /// What the decision would have been without it.
@@ -69,7 +73,7 @@ pub struct ReplicaReason {
 /// The decision on the same round, with the same prior, by the same objective, as if one replica were not in the set.
 ///
 /// Of the others as many may be faulty as before, but not all of them. Without the only replica nothing is left but the
-/// prior. An equivocator has left the set already: without it, everything stays as it is.
+/// prior. An equivocator, with its fault group, has left the set already: without it, everything stays as it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Without {
     /// Whether a quorum would have been possible.
@@ -165,14 +169,20 @@ impl Explainer {
         decided: &Decided<'_>,
     ) -> Result<Explanation, ExplainError> {
         fits(model, decided)?;
-        let observations = decided.entry.observations;
-        let equivocated = observations.iter().filter(|o| **o == Observation::Equivocated).count();
-        let replicas = (0..model.replicas()).map(|position| self.reason(model, decided, position)).collect();
+        let left: Vec<Quorum> = model.units_left(decided.entry.observations).collect();
+        let replicas_left = left.iter().copied().fold(Quorum::EMPTY, Quorum::union);
+        let reason = |position| ReplicaReason {
+            left_with_group: decided.entry.observations[position] != Observation::Equivocated
+                && !replicas_left.contains(position),
+            ..self.reason(model, decided, position)
+        };
+        let replicas = (0..model.replicas()).map(reason).collect();
         Ok(Explanation {
             decision: *decided.decision,
             objective: decided.entry.objective.unwrap_or(model.objective()),
-            replicas_left: model.replicas() - equivocated,
-            faults_left: model.faults().saturating_sub(equivocated),
+            replicas_left: replicas_left.len(),
+            units_left: left.len(),
+            faults_left: model.faults().saturating_sub(model.unit_count() - left.len()),
             silence: model.ln_faulty(Observation::Missing).exp(),
             replicas,
         })
@@ -200,6 +210,7 @@ impl Explainer {
             expected: model.expected_report(position, decision.point),
             best_fit: best_fit.map(|ln| (model.support().point(best), ln)),
             honest: decided.honest.map(|honest| honest[position]),
+            left_with_group: false,
             in_quorum: decision.quorum.contains(position),
             without,
         }

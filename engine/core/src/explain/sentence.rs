@@ -16,6 +16,11 @@ impl Explanation {
                     took one fault with it; this decision is the one without it"
                 .to_owned();
         }
+        if reason.left_with_group {
+            return "left out: another replica of its fault group signed two different values for the round and is proven \
+                    faulty, so the whole group left the set and took one fault with it; this decision is the one without it"
+                .to_owned();
+        }
         let mut parts = vec![format!("{}: {}", self.place(reason), self.fit(reason))];
         if let Some(p) = reason.honest {
             parts.push(format!("P(honest) {}", probability(p)));
@@ -26,14 +31,18 @@ impl Explanation {
 
     /// In or out; and out although nothing is wrong, for a quorum leaves f replicas out even when all are honest.
     fn place(&self, reason: &ReplicaReason) -> String {
-        let size = self.replicas_left - self.faults_left.min(self.replicas_left);
+        let size = self.units_left - self.faults_left.min(self.units_left);
+        let units = if self.units_left < self.replicas_left {
+            format!("{} fault groups", self.units_left)
+        } else {
+            self.units_left.to_string()
+        };
         let fits = reason.ln_likelihood > reason.ln_faulty;
         match (self.decision.status, reason.in_quorum) {
             (Status::NoQuorum, _) => "no quorum is possible".to_owned(),
             (Status::Decided, true) => "in the quorum".to_owned(),
             (Status::Decided, false) if fits => format!(
-                "left out although it fits (the quorum holds {size} of {}, and the others are likelier honest, or as likely and come first)",
-                self.replicas_left
+                "left out although it fits (the quorum holds {size} of {units}, and the others are likelier honest, or as likely and come first)"
             ),
             (Status::Decided, false) => "left out".to_owned(),
         }

@@ -98,8 +98,9 @@ impl Worker {
     ) {
         let objective = entry.objective.unwrap_or(model.objective());
         (self.single.gathered, self.double.gathered) = (false, false);
-        // `coalition` sums over more than one story of the liars, which no lanes do yet.
+        // `coalition` sums over more than one story of the liars, and a fault group over its replicas, which no lanes do yet.
         let fits = objective != Objective::Coalition
+            && !model.is_grouped()
             && self.round.collect(model, ratios, entry)
             && self.round.quorum_size() > 0;
         let quorums = if fits { choose(self.round.replicas(), self.round.faults) } else { 0 };

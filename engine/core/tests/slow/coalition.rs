@@ -8,9 +8,10 @@ use std::f64::consts::PI;
 pub(crate) struct Round<'a> {
     pub(crate) spec: &'a StreamSpec,
     pub(crate) observations: &'a [Observation],
-    pub(crate) left: &'a [usize],
+    /// The units that are left, each as its replicas.
+    pub(crate) left: &'a [Vec<usize>],
     pub(crate) faults: usize,
-    /// `L_i(x)` of the replicas that are left.
+    /// `L_i(x)` of each replica.
     pub(crate) rows: &'a [Vec<f64>],
 }
 
@@ -23,17 +24,15 @@ pub(crate) fn decide(round: &Round<'_>, ln_prior: &[f64]) -> Told {
     let (n, points) = (round.left.len(), round.spec.support.points());
     let stories = stories(round);
     let windows: Vec<_> = (0..points).map(|s| pair(round.spec, round.spec.support.point(s))).collect();
-    let moments: Vec<Vec<_>> = round
-        .left
-        .iter()
-        .map(|&r| (0..points).map(|s| moments(round.spec, r, s, &windows)).collect())
-        .collect();
+    let replicas = round.spec.replicas.len();
+    let moments: Vec<Vec<_>> =
+        (0..replicas).map(|r| (0..points).map(|s| moments(round.spec, r, s, &windows)).collect()).collect();
     // What each replica shows as a liar, by story.
     let lies: Vec<Vec<Vec<f64>>> = stories
         .iter()
         .map(|(_, leader)| {
             let at = |i: usize| (0..points).map(|s| lie(round, i, *leader, moments[i][s]).ln()).collect();
-            (0..n).map(at).collect()
+            (0..replicas).map(at).collect()
         })
         .collect();
     // For each subset of honest replicas and grid point the probability of everything, by story.
@@ -44,10 +43,11 @@ pub(crate) fn decide(round: &Round<'_>, ln_prior: &[f64]) -> Told {
         for &honest in &of_size {
             let at = |s: usize| {
                 let told = stories.iter().zip(&lies).map(|((weight, _), lies)| {
-                    let term = |i: usize| {
-                        if honest >> i & 1 == 1 { round.rows[i][s] } else { lies[i][s] }
+                    let shown = |u: usize| {
+                        let rows = if honest >> u & 1 == 1 { round.rows } else { lies.as_slice() };
+                        round.left[u].iter().map(|&i| rows[i][s]).sum::<f64>()
                     };
-                    weight.ln() + ln_w + (0..n).map(term).sum::<f64>()
+                    weight.ln() + ln_w + (0..n).map(shown).sum::<f64>()
                 });
                 ln_sum(&told.collect::<Vec<_>>())
             };
@@ -57,7 +57,9 @@ pub(crate) fn decide(round: &Round<'_>, ln_prior: &[f64]) -> Told {
     let column = |s: usize, keep: &dyn Fn(u32) -> bool| {
         ln_sum(&subsets.iter().filter(|t| keep(t.0)).map(|t| t.1[s]).collect::<Vec<_>>())
     };
-    let m = n as f64 - round.faults as f64 / 2.0;
+    // Each unit is honest as often as any other.
+    let honest_share = 1.0 - round.faults as f64 / 2.0 / n as f64;
+    let m: f64 = round.left.iter().map(|unit| unit.len() as f64 * honest_share).sum();
     let tau = 1.0 / (1.0 + (m - 1.0).max(0.0) * correlation(round.spec, &ln_prior_of(round.spec), &windows));
     let total: Vec<f64> = (0..points).map(|s| column(s, &|_| true)).collect();
     let scores: Vec<f64> = (0..points).map(|s| ln_prior[s] + tau * total[s]).collect();
@@ -73,13 +75,17 @@ pub(crate) fn decide(round: &Round<'_>, ln_prior: &[f64]) -> Told {
 }
 
 fn bin(round: &Round<'_>, i: usize) -> Option<i64> {
-    if let Observation::Bin(bin) = round.observations[round.left[i]] { Some(bin) } else { None }
+    if let Observation::Bin(bin) = round.observations[i] { Some(bin) } else { None }
 }
 
 /// Weight of each story, and who is echoed in it.
 fn stories(round: &Round<'_>) -> Vec<(f64, Option<usize>)> {
-    let spoke: Vec<usize> = (0..round.left.len()).filter(|&i| bin(round, i).is_some()).collect();
-    let few = round.faults < 2 || spoke.is_empty();
+    let mut spoke: Vec<usize> = round.left.iter().flatten().copied().collect();
+    spoke.retain(|&i| bin(round, i).is_some());
+    let mut sizes: Vec<usize> = round.left.iter().map(Vec::len).collect();
+    sizes.sort_unstable_by(|a, b| b.cmp(a));
+    let liars_most: usize = sizes.iter().take(round.faults).sum();
+    let few = liars_most < 2 || spoke.is_empty();
     if round.spec.output.computation != Computation::Identity || few {
         return vec![(1.0, None)];
     }

@@ -199,22 +199,46 @@ pub(crate) fn ln_likelihood(spec: &StreamSpec, replica: usize, observation: Obse
         .collect()
 }
 
+/// What fails as one, in the order of first replicas: groups, and replicas that are in none.
+fn units(spec: &StreamSpec) -> Vec<Vec<usize>> {
+    let mut units: Vec<Vec<usize>> = Vec::new();
+    for i in 0..spec.replicas.len() {
+        let group = spec.groups.iter().find(|group| group.members.contains(&i));
+        let mates = group.map_or(vec![i], |group| group.members.clone());
+        if mates.iter().all(|&mate| mate >= i) {
+            units.push(mates);
+        }
+    }
+    units
+}
+
 /// Decides by enumerating every subset as bits.
 pub(crate) fn decide(setting: &Setting<'_>, observations: &[Observation], objective: Objective) -> Slow {
     let spec = setting.spec;
     let points = spec.support.points();
-    let left: Vec<usize> =
-        (0..observations.len()).filter(|&i| observations[i] != Observation::Equivocated).collect();
-    let (n, gone) = (left.len(), observations.len() - left.len());
-    let f = spec.faults.saturating_sub(gone);
-    let rows: Vec<Vec<f64>> = left.iter().map(|&i| ln_likelihood(spec, i, observations[i])).collect();
-    let ln_u: Vec<f64> = left
+    let all = units(spec);
+    let left: Vec<Vec<usize>> = all
         .iter()
-        .map(|&i| match observations[i] {
-            Observation::Missing => spec.silence.ln(),
-            _ => ((1.0 - spec.silence) / points as f64).ln(),
+        .filter(|u| u.iter().all(|&i| observations[i] != Observation::Equivocated))
+        .cloned()
+        .collect();
+    let (n, gone) = (left.len(), all.len() - left.len());
+    let f = spec.faults.saturating_sub(gone);
+    let of_replica: Vec<Vec<f64>> = (0..observations.len())
+        .map(|i| match observations[i] {
+            Observation::Equivocated => Vec::new(),
+            observation => ln_likelihood(spec, i, observation),
         })
         .collect();
+    let rows: Vec<Vec<f64>> = left
+        .iter()
+        .map(|unit| (0..points).map(|s| unit.iter().map(|&i| of_replica[i][s]).sum()).collect())
+        .collect();
+    let ln_u_of = |i: usize| match observations[i] {
+        Observation::Missing => spec.silence.ln(),
+        _ => ((1.0 - spec.silence) / points as f64).ln(),
+    };
+    let ln_u: Vec<f64> = left.iter().map(|unit| unit.iter().map(|&i| ln_u_of(i)).sum()).collect();
     let score = |honest: u32| -> Vec<f64> {
         (0..points)
             .map(|s| {
@@ -269,26 +293,28 @@ pub(crate) fn decide(setting: &Setting<'_>, observations: &[Observation], object
     let total: Vec<f64> = (0..points).map(|s| column(s, &|_| true)).collect();
     let z = ln_sum(&total);
     let ln_marginal: Vec<f64> = total.iter().map(|t| t - z).collect();
-    for (i, &position) in left.iter().enumerate() {
+    for (i, unit) in left.iter().enumerate() {
         let with: Vec<f64> = (0..points).map(|s| column(s, &|q| q >> i & 1 == 1)).collect();
-        honest[position] = (ln_sum(&with) - z).exp();
+        unit.iter().for_each(|&position| honest[position] = (ln_sum(&with) - z).exp());
     }
     let mut averaged = ln_marginal;
     if objective == Objective::Coalition {
-        let round = coalition::Round { spec, observations, left: &left, faults: f, rows: &rows };
+        let round = coalition::Round { spec, observations, left: &left, faults: f, rows: &of_replica };
         let told = coalition::decide(&round, &setting.ln_prior);
         averaged = told.ln_posterior;
-        left.iter().zip(told.honest).for_each(|(&position, p)| honest[position] = p);
+        for (unit, p) in left.iter().zip(told.honest) {
+            unit.iter().for_each(|&position| honest[position] = p);
+        }
     }
     let (chosen, ln_reported, ln_evidence, gap);
     if matches!(objective, Objective::Marginal | Objective::Coalition) {
         let mut order: Vec<usize> = Vec::new();
         while order.len() < n - f {
             let rest: Vec<usize> = (0..n).filter(|i| !order.contains(i)).collect();
-            let top = rest.iter().map(|&i| honest[left[i]]).fold(0.0, f64::max);
-            order.push(*rest.iter().find(|&&i| honest[left[i]] >= top - 1e-9).unwrap());
+            let top = rest.iter().map(|&i| honest[left[i][0]]).fold(0.0, f64::max);
+            order.push(*rest.iter().find(|&&i| honest[left[i][0]] >= top - 1e-9).unwrap());
         }
-        let mut sorted: Vec<f64> = left.iter().map(|&i| honest[i]).collect();
+        let mut sorted: Vec<f64> = left.iter().map(|unit| honest[unit[0]]).collect();
         sorted.sort_by(|a, b| b.total_cmp(a));
         let between = if f > 0 { sorted[n - f - 1] - sorted[n - f] } else { f64::INFINITY };
         chosen = order.iter().fold(0u32, |q, i| q | 1 << i);
@@ -317,7 +343,9 @@ pub(crate) fn decide(setting: &Setting<'_>, observations: &[Observation], object
         ln_reported = scores.iter().map(|s| s - z).collect::<Vec<_>>();
         gap = others.fold(f64::INFINITY, f64::min).min(runner_up(&ln_reported));
     }
-    let quorum = (0..n).filter(|i| chosen >> i & 1 == 1).map(|i| left[i]).collect();
+    let mut quorum: Vec<usize> =
+        (0..n).filter(|i| chosen >> i & 1 == 1).flat_map(|i| left[i].clone()).collect();
+    quorum.sort_unstable();
     Slow { decided: true, ln_reported, quorum, ln_evidence, region, honest, gap }
 }
 

@@ -8,18 +8,19 @@ use centauri_engine::limits::{
     CREDIBLE_DEFAULT, LEAK_DEFAULT, MESSAGES_MAX, POINTS_MAX, REPLICAS_MAX, SILENCE_DEFAULT,
 };
 use centauri_engine::{
-    Computation, Distribution, DistributionRef, Link, Objective, OutputSpec, PriorSpec, ReplicaSpec,
-    StreamSpec, Support,
+    Computation, Distribution, DistributionRef, FaultGroup, Link, Objective, OutputSpec, PriorSpec,
+    ReplicaSpec, StreamSpec, Support,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The word that stands for the flat prior; no distribution may be published under it.
 pub(super) const UNIFORM: &str = "uniform";
 
-const KEYS: [&str; 11] = [
+const KEYS: [&str; 12] = [
     "name",
     "replicas",
     "faults",
+    "groups",
     "objective",
     "credible",
     "silence",
@@ -71,6 +72,7 @@ pub(super) fn read_template(
     table.only(&KEYS)?;
     let replica_names = replica_names(&table)?;
     let replicas = replicas(&table, replica_names, published)?;
+    let groups = groups(&table, &replicas)?;
     let open = "a number between 0 and 1";
     let share = |key, default| {
         table.get(key).map_or(Ok(default), |field| field.number_that(open, |p| p > 0.0 && p < 1.0))
@@ -81,7 +83,8 @@ pub(super) fn read_template(
         Gaps { support: support_field.is_none(), prior: table.get("prior").is_none(), ..Gaps::default() };
     let spec = StreamSpec {
         name,
-        faults: faults(&table, replicas.len())?,
+        faults: faults(&table, &replicas, &groups)?,
+        groups,
         replicas,
         objective: table
             .get("objective")
@@ -125,9 +128,13 @@ fn replica_names(table: &Table<'_>) -> Result<Vec<String>, FileError> {
         .collect()
 }
 
-fn faults(table: &Table<'_>, replicas: usize) -> Result<usize, FileError> {
-    let expected = format!("a whole number below the number of replicas, {replicas}");
-    let most = replicas.saturating_sub(1) as u64;
+/// At most so many units may be faulty: fault groups, and replicas of no group.
+fn faults(table: &Table<'_>, replicas: &[ReplicaSpec], groups: &[FaultGroup]) -> Result<usize, FileError> {
+    let grouped: usize = groups.iter().map(|group| group.members.len()).sum();
+    let units = (replicas.len() + groups.len()).saturating_sub(grouped);
+    let what = if units < replicas.len() { "fault groups" } else { "replicas" };
+    let expected = format!("a whole number below the number of {what}, {units}");
+    let most = units.saturating_sub(1) as u64;
     let faults = table.get("faults").map_or(Ok(0), |field| field.whole(&expected, 0, most))?;
     Ok(usize::try_from(faults).unwrap_or(usize::MAX))
 }
@@ -154,6 +161,45 @@ fn replicas(
         }
     }
     Ok(replicas)
+}
+
+/// Fault groups by name, each a list of replicas' names.
+fn groups(table: &Table<'_>, replicas: &[ReplicaSpec]) -> Result<Vec<FaultGroup>, FileError> {
+    let Some(field) = table.get("groups") else { return Ok(Vec::new()) };
+    let mut group_of: BTreeMap<usize, &str> = BTreeMap::new();
+    let mut groups = Vec::new();
+    for field in field.table("a table of fault groups by name")?.entries() {
+        names::check(field.key).map_err(|problem| field.error(problem))?;
+        let items = field.list("a list of the replicas of the group")?;
+        if items.len() == 0 {
+            return Err(field.error("found no replica, expected at least one"));
+        }
+        let mut members = Vec::with_capacity(items.len().min(replicas.len()));
+        for item in items {
+            let position = position_of(&item, replicas)?;
+            if let Some(other) = group_of.insert(position, field.key) {
+                let found = quoted(item.text("a replica's name")?);
+                let problem = if other == field.key {
+                    format!("found {found} twice, expected each replica once")
+                } else {
+                    format!("found {found}, which is in the group {} too, expected it in one", quoted(other))
+                };
+                return Err(item.error(problem));
+            }
+            members.push(position);
+        }
+        groups.push(FaultGroup { name: field.key.to_owned(), members });
+    }
+    Ok(groups)
+}
+
+/// The position of the replica that is named.
+fn position_of(field: &Field<'_, '_>, replicas: &[ReplicaSpec]) -> Result<usize, FileError> {
+    let name = field.text("a replica's name")?;
+    replicas.iter().position(|replica| replica.name == name).ok_or_else(|| {
+        let known = expected_one_of(name, replicas.iter().map(|replica| replica.name.as_str()));
+        field.error(format!("found {}, expected {known}", quoted(name)))
+    })
 }
 
 /// A value that is one of a few words.

@@ -94,6 +94,13 @@ fn write_stream(text: &mut String, stream: &StreamSpec) {
             line(text, "prior", &following(step, initial.as_ref(), *leak));
         }
     }
+    if !stream.groups.is_empty() {
+        text.push_str("\n[streams.groups]\n");
+        for group in &stream.groups {
+            let members = group.members.iter().filter_map(|&position| stream.replicas.get(position));
+            line(text, &key(&group.name), &list(members.map(|replica| string(&replica.name))));
+        }
+    }
     write_output(text, stream);
     if let Some(link) = &stream.link {
         text.push_str("\n[streams.link]\n");

@@ -19,7 +19,7 @@ impl Centres {
     /// Alternates: a round's centre is the mean of its closest `n − f` reports, biases taken away; a replica's bias is
     /// the median of its distances from the centres. Biases add up to 0. With `biased` false there are none.
     pub(super) fn of(spec: &StreamSpec, rounds: &[Round], biased: bool) -> Self {
-        let quorum = spec.replicas.len().saturating_sub(spec.faults).max(1);
+        let quorum = spec.replicas.len().saturating_sub(spec.faulty_replicas_max()).max(1);
         let mut own = Self { of: Vec::new(), biases: vec![0.0; spec.replicas.len()] };
         own.of = rounds.iter().map(|round| own.centre(round, quorum)).collect();
         for _ in 0..if biased { SWEEPS } else { 0 } {

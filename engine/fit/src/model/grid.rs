@@ -49,7 +49,7 @@ fn resolved(set: &ModelSet, spec: &StreamSpec, noises: &[Noise]) -> Option<f64> 
         widths = vec![given.variance().sqrt(); spec.replicas.len()];
     }
     widths.sort_unstable_by(f64::total_cmp);
-    let quorum = spec.replicas.len().saturating_sub(spec.faults).max(1);
+    let quorum = spec.replicas.len().saturating_sub(spec.faulty_replicas_max()).max(1);
     Some(quantile(&widths, 0.25) / (quorum as f64).sqrt()).filter(|width| width.is_finite())
 }
 

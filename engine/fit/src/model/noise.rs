@@ -61,9 +61,9 @@ pub(super) fn fit(
 ) -> Result<Vec<Noise>, ModelFitError> {
     let n = spec.replicas.len();
     // Residuals from a centre of which a replica is a part are smaller than its errors.
-    let part = n.saturating_sub(spec.faults).max(2) as f64;
+    let part = n.saturating_sub(spec.faulty_replicas_max()).max(2) as f64;
     let larger = (part / (part - 1.0)).sqrt();
-    let contamination = (spec.faults as f64 / n as f64).min(CONTAMINATION_MAX);
+    let contamination = (spec.faulty_replicas_max() as f64 / n as f64).min(CONTAMINATION_MAX);
     let mut noises = Vec::with_capacity(n);
     for (at, replica) in spec.replicas.iter().enumerate() {
         let residuals = centres.residuals(rounds, at);

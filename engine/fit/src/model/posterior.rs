@@ -21,7 +21,11 @@ pub(super) struct Posterior {
     by_distance: Vec<Option<Vec<f64>>>,
     initial: Vec<f64>,
     moves: Option<Moves>,
+    /// The replicas of each unit of fault, in order.
+    units: Vec<Vec<usize>>,
     row: Vec<f64>,
+    /// Of a unit of several replicas the product of their likelihoods, but for a factor.
+    together: Vec<f64>,
     /// `E_b(x)`: a row for each `b`.
     sums: Vec<f64>,
     prior: Vec<f64>,
@@ -44,7 +48,9 @@ impl Posterior {
             by_distance: by_distance.collect(),
             initial: model.ln_prior().iter().map(|ln| ln.exp()).collect(),
             moves: moves(set, spec),
+            units: model.units().map(|unit| unit.positions().collect()).collect(),
             row: vec![0.0; points],
+            together: vec![0.0; points],
             sums: vec![0.0; points * (spec.faults + 1)],
             prior: Vec::new(),
             posterior: vec![0.0; points],
@@ -99,36 +105,65 @@ impl Posterior {
         let points = self.prior.len();
         self.sums.fill(0.0);
         self.sums.iter_mut().take(points).for_each(|e| *e = 1.0);
-        let (mut ln_scale, mut replicas) = (0.0, 0);
+        let (mut ln_scale, mut left) = (0.0, 0);
         let width = self.sums.len() / points;
-        for (at, report) in round.reports.iter().enumerate() {
-            let observation = report.quantise(self.model.support());
-            if observation == Observation::Equivocated {
+        for unit in &self.units {
+            let observed = |&at: &usize| {
+                let report = round.reports.get(at).copied().unwrap_or_default();
+                (at, report.quantise(self.model.support()))
+            };
+            if unit.iter().map(observed).any(|(_, observation)| observation == Observation::Equivocated) {
                 continue;
             }
-            replicas += 1;
-            let faulty = self.model.ln_faulty(observation).exp();
-            let known = self.by_distance.get(at).and_then(Option::as_ref);
-            let honest = match (observation, known) {
-                // Inside the support: the distances run along the table.
-                (Observation::Bin(bin), Some(masses)) if (0..points as i64).contains(&bin) => {
-                    let from = points - 1 - bin as usize;
-                    masses.get(from..from + points).unwrap_or_default()
-                }
-                _ => {
-                    self.model.likelihood(at, observation, &mut self.row);
-                    self.row.iter_mut().for_each(|ln| *ln = ln.exp());
-                    &self.row
-                }
-            };
-            let scale = honest.iter().copied().fold(faulty, f64::max);
-            ln_scale += scale.ln();
-            absorb(&mut self.sums, honest, faulty, scale);
+            left += 1;
+            if let [at] = unit.as_slice() {
+                let (at, observation) = observed(at);
+                let faulty = self.model.ln_faulty(observation).exp();
+                let honest = honest(&self.model, &self.by_distance, (at, observation), &mut self.row);
+                let scale = honest.iter().copied().fold(faulty, f64::max);
+                ln_scale += scale.ln();
+                absorb(&mut self.sums, honest, faulty, scale);
+                continue;
+            }
+            let mut all_faulty = 1.0;
+            self.together.fill(1.0);
+            for (at, observation) in unit.iter().map(observed) {
+                let faulty = self.model.ln_faulty(observation).exp();
+                let honest = honest(&self.model, &self.by_distance, (at, observation), &mut self.row);
+                // Scaled one by one, so that the product of many small likelihoods does not underflow.
+                let scale = honest.iter().copied().fold(faulty, f64::max);
+                ln_scale += scale.ln();
+                all_faulty *= faulty / scale;
+                self.together.iter_mut().zip(honest).for_each(|(product, h)| *product *= h / scale);
+            }
+            absorb(&mut self.sums, &self.together, all_faulty, 1.0);
         }
-        let equivocated = round.reports.len() - replicas;
-        let faults = self.model.faults().saturating_sub(equivocated);
-        let weight = |b| if b > faults { 0.0 } else { 1.0 / (choose(replicas, b) * (faults + 1) as f64) };
+        let faults = self.model.faults().saturating_sub(self.units.len() - left);
+        let weight = |b| if b > faults { 0.0 } else { 1.0 / (choose(left, b) * (faults + 1) as f64) };
         (ln_scale, (0..width).map(weight).collect())
+    }
+}
+
+/// What an honest replica shows, by grid point: from the table of distances, or written into `row`.
+fn honest<'a>(
+    model: &CompiledModel,
+    by_distance: &'a [Option<Vec<f64>>],
+    (at, observation): (usize, Observation),
+    row: &'a mut [f64],
+) -> &'a [f64] {
+    let points = row.len();
+    let known = by_distance.get(at).and_then(Option::as_ref);
+    match (observation, known) {
+        // Inside the support: the distances run along the table.
+        (Observation::Bin(bin), Some(masses)) if (0..points as i64).contains(&bin) => {
+            let from = points - 1 - bin as usize;
+            masses.get(from..from + points).unwrap_or_default()
+        }
+        _ => {
+            model.likelihood(at, observation, row);
+            row.iter_mut().for_each(|ln| *ln = ln.exp());
+            row
+        }
     }
 }
 
@@ -202,7 +237,9 @@ fn choose(n: usize, b: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use centauri_engine::{Distribution, Fleet, Link, OutputSpec, Report, ScalarBackend, Session, Support};
+    use centauri_engine::{
+        Distribution, FaultGroup, Fleet, Link, OutputSpec, Report, ScalarBackend, Session, Support,
+    };
 
     /// Against the engine's decisions: peak, mean, and the distribution where the engine keeps it.
     #[test]
@@ -215,6 +252,7 @@ mod tests {
             .build();
         spec.output.noise = Some(noise(1.0).into());
         spec.link = Some(Link::OnTime(0.9));
+        let grouped = vec![FaultGroup { name: "rack".to_owned(), members: vec![1, 4] }];
         spec.replicas[1].noise = Some(noise(2.5).into());
         let step = Distribution::laplace(0.2, 1.0).unwrap();
         let value = |number: i64, at: i64| match (number * 7 + at * 3) % 11 {
@@ -226,8 +264,15 @@ mod tests {
         let rounds: Vec<Round> = (0..40)
             .map(|k| Round { number: k + k / 13, reports: (0..5).map(|at| value(k, at)).collect() })
             .collect();
-        for prior in [PriorSpec::Uniform, PriorSpec::following(step)] {
-            spec.prior = prior;
+        let following = PriorSpec::following(step);
+        let cases = [
+            (PriorSpec::Uniform, Vec::new()),
+            (following.clone(), Vec::new()),
+            (PriorSpec::Uniform, grouped.clone()),
+            (following, grouped),
+        ];
+        for (prior, groups) in cases {
+            (spec.prior, spec.groups) = (prior, groups);
             let set = ModelSet::default();
             let one = ModelSet { streams: vec![spec.clone()], ..ModelSet::default() };
             let fleet = Fleet::compile(&one).unwrap();

@@ -75,6 +75,7 @@ struct RoundRow<'a> {
     high: f64,
     quorum: Vec<&'a str>,
     replicas_left: usize,
+    units_left: usize,
     faults_left: usize,
     replicas: Vec<ReplicaRow<'a>>,
 }
@@ -127,6 +128,7 @@ impl<'a> RoundRow<'a> {
             high: decision.high,
             quorum: names(decision.quorum, stream),
             replicas_left: explanation.replicas_left,
+            units_left: explanation.units_left,
             faults_left: explanation.faults_left,
             replicas: stream.replicas().iter().zip(&explanation.replicas).enumerate().map(row).collect(),
         }

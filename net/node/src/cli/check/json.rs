@@ -4,6 +4,7 @@ use centauri_engine::{
     Checked, CheckedModel, Finding, ModelFacts, OutputFacts, PriorFacts, ReplicaKind, Spread,
 };
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::io::Write;
 
 /// Writes one object and a line's end.
@@ -32,6 +33,8 @@ struct Root<'a> {
 struct ModelRow<'a> {
     streams: &'a [String],
     replicas: &'a [String],
+    groups: BTreeMap<&'a str, Vec<&'a str>>,
+    units: usize,
     faults: usize,
     quorum_size: usize,
     quorums: Option<u64>,
@@ -152,6 +155,14 @@ impl<'a> From<&'a OutputFacts> for OutputRow<'a> {
     }
 }
 
+/// The replicas of each fault group.
+fn groups(facts: &ModelFacts) -> BTreeMap<&str, Vec<&str>> {
+    let names = |members: &[usize]| {
+        members.iter().filter_map(|&position| facts.replicas.get(position)).map(String::as_str).collect()
+    };
+    facts.groups.iter().map(|(name, members)| (name.as_str(), names(members))).collect()
+}
+
 impl<'a> KindRow<'a> {
     fn new(facts: &'a ModelFacts, kind: &'a ReplicaKind) -> Self {
         let names = kind.positions.iter().filter_map(|&position| facts.replicas.get(position));
@@ -171,6 +182,8 @@ impl<'a> From<&'a CheckedModel> for ModelRow<'a> {
         Self {
             streams: &model.streams,
             replicas: &facts.replicas,
+            groups: groups(facts),
+            units: facts.units,
             faults: facts.faults,
             quorum_size: facts.quorum_size,
             quorums: facts.quorums,

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod connections;
 pub mod demo;
 pub mod impairment;
+pub mod journal;
 pub mod node;
 pub mod nodes;
 pub mod serve;

@@ -32,6 +32,10 @@ Example configuration:
   [tcp]                         # default: none; frames from connections, each after its length (4 bytes)
   listen   = \"0.0.0.0:7700\"
 
+  [journal]                     # default: none; decisions and distributions that outlive the process
+  path     = \"centauri.journal\" # read it with `centauri journal`; after any end nothing is accepted or decided twice
+  # keep_s = 604800             # a week; and keep_bytes = 1073741824, commit_ms = 100, clock_ahead_s = 1
+
 `--print-config` shows the keys that are not in this example, with their defaults.
 
 The log goes to standard error; RUST_LOG=debug shows more of it.")]

@@ -1,5 +1,6 @@
 //! The engine server's configuration file (TOML).
 
+use super::journal::JournalConfig;
 use super::tcp::TcpConfig;
 use crate::backends::BackendChoice;
 use anyhow::{Context, bail, ensure};
@@ -76,6 +77,8 @@ pub struct ServeConfig {
     pub shards: usize,
     /// Frames from TCP connections; without it none are accepted.
     pub tcp: Option<TcpConfig>,
+    /// What is kept beyond the end of the process; without it nothing is.
+    pub journal: Option<JournalConfig>,
     /// The logical streams.
     #[serde(default)]
     pub streams: Vec<StreamConfig>,
@@ -173,6 +176,9 @@ impl ServeConfig {
         config.calibration = config.calibration.map(|path| folder.join(path));
         config.counters = config.counters.map(|path| folder.join(path));
         config.proofs = config.proofs.map(|path| folder.join(path));
+        if let Some(journal) = &mut config.journal {
+            journal.path = folder.join(&journal.path);
+        }
         Ok(config)
     }
 
@@ -203,6 +209,7 @@ impl ServeConfig {
             ("counters", config.counters.is_none(), "standard error"),
             ("proofs", config.proofs.is_none(), "none are kept"),
             ("[tcp]", config.tcp.is_none(), "no connections are accepted"),
+            ("[journal]", config.journal.is_none(), "nothing is kept beyond the end of the process"),
         ];
         for (key, _, instead) in unset.iter().filter(|(_, is_unset, _)| *is_unset) {
             text.push_str(&format!("# {key} is not set: {instead}\n"));
@@ -214,7 +221,9 @@ impl ServeConfig {
     fn absolute(&self) -> anyhow::Result<Self> {
         let mut config = self.clone();
         let paths = [&mut config.model, &mut config.registry, &mut config.key];
-        let optional = [config.calibration.as_mut(), config.counters.as_mut(), config.proofs.as_mut()];
+        let journal = config.journal.as_mut().map(|journal| &mut journal.path);
+        let optional =
+            [config.calibration.as_mut(), config.counters.as_mut(), config.proofs.as_mut(), journal];
         let output = (config.output.as_os_str() != "-").then_some(&mut config.output);
         for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(output) {
             *path = std::path::absolute(&*path).with_context(|| path.display().to_string())?;
@@ -252,6 +261,9 @@ impl ServeConfig {
                 "tcp: found it with shards = {}, expected shards = 1: connections are not divided",
                 self.shards
             );
+        }
+        if let Some(journal) = &self.journal {
+            journal.check()?;
         }
         positive("freshness_s", self.freshness_s)?;
         ensure!(
@@ -331,6 +343,7 @@ period_s = 1
              receive_buffer_bytes = 65536\ndriver_buffers = 16\ndriver_buffer_bytes = 2048\n\
              driver_wait_completions = 4\ndriver_linger_us = 50\ndriver_gro = false\n\
              shards = 1\n[tcp]\nlisten = \"[::]:7\"\nconnections_max = 9\nstall_s = 0.5\nbuffers = 8\n\
+             [journal]\npath = \"/j.redb\"\nkeep_s = 3.5\nkeep_bytes = 2000000\ncommit_ms = 5\nclock_ahead_s = 0.5\n\
              [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
         );
         let full = full + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n";
@@ -383,6 +396,27 @@ period_s = 1
                 "[[streams]]",
                 "[tcp]\nlisten = \"[::]:7\"\nbuffers = 3\n[[streams]]",
                 "tcp: buffers is 3: expected a power of two",
+            ),
+            ("[[streams]]", "[journal]\n[[streams]]", "missing field `path`"),
+            (
+                "[[streams]]",
+                "[journal]\npath = \"j\"\nkeep_bytes = 7\n[[streams]]",
+                "journal.keep_bytes: found 7, expected at least 1048576",
+            ),
+            (
+                "[[streams]]",
+                "[journal]\npath = \"j\"\ncommit_ms = 0\n[[streams]]",
+                "journal.commit_ms: found 0, expected 1 to 10000",
+            ),
+            (
+                "[[streams]]",
+                "[journal]\npath = \"j\"\nclock_ahead_s = -1\n[[streams]]",
+                "journal.clock_ahead_s: found -1, expected 0 to 3600 seconds",
+            ),
+            (
+                "[[streams]]",
+                "[journal]\npath = \"j\"\nkeep_s = 0\n[[streams]]",
+                "journal.keep_s: found 0, expected seconds",
             ),
             ("node =", "shards = 0\nnode =", "shards: found 0, expected 1 to 256"),
             ("node =", "shards = 257\nnode =", "shards: found 257, expected 1 to 256"),

@@ -2,10 +2,11 @@
 
 use super::compiler::Compiler;
 use super::config::{ServeConfig, nanoseconds};
+use super::keeping::{Keeper, Opening};
 use super::output::{AllCounters, DecisionOutput};
 use super::proofs::Proofs;
 use super::shard::{Ended, Shard, Together, Told};
-use super::{Names, setup, tell_verifier};
+use super::{Names, keep, setup, tell_verifier};
 use crate::clock::now_ns;
 use crate::node::Node;
 use anyhow::{Context, anyhow};
@@ -30,33 +31,37 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// # Errors
 /// As [`super::serve`].
 pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
-    let prepared = setup::prepare(config)?;
+    let mut prepared = setup::prepare(config)?;
+    let opening = Opening::open(config, &mut prepared)?;
     let sessions = setup::sessions(config, &prepared.fleet)?;
+    let drivers = setup::open_drivers(config)?;
+    let now = now_ns();
+    let keeper = opening.map(|opening| opening.begin(&mut prepared, now)).transpose()?;
     let names = Names::of(&prepared.fleet);
     let (registry, identity) = (&prepared.registry, &prepared.identity);
     let sharding = setup::sharding(config.shards);
-    let shards = ClientShard::group(&prepared.client, registry, identity, sessions, now_ns(), sharding)?;
+    let shards = ClientShard::group(&prepared.client, registry, identity, sessions, now, sharding)?;
     let signatures = shards.first().context("no shards")?.signatures();
     tell_verifier(signatures);
     let verifier = signatures.kind().name();
     let proofs = setup::open_proofs(config, registry)?;
-    let nodes: Vec<Node<ClientShard>> = shards
-        .into_iter()
-        .zip(setup::open_drivers(config)?)
-        .map(|(shard, driver)| Node::new(shard, driver))
-        .collect();
+    let nodes: Vec<Node<ClientShard>> =
+        shards.into_iter().zip(drivers).map(|(shard, driver)| Node::new(shard, driver)).collect();
     // The output comes last, so that whatever is wrong leaves no empty file behind.
     let mut main = Main {
         output: DecisionOutput::open(&config.output)?,
         compiler: Compiler::new(prepared.fleet),
         fleets: Vec::new(),
+        keeper,
     };
     if let Some(node) = nodes.first() {
         let (streams, shards) = (config.streams.len(), nodes.len());
         tracing::info!(address = %node.address(), streams, shards, "listening");
     }
     let ended = main.run(nodes, (&names, &proofs), nanoseconds(config.drain_s), stop)?;
-    let counters = AllCounters { verifier, ..sum(&ended) };
+    let newest_accepted_ns = ended.iter().filter_map(|shard| shard.newest_accepted_ns).max();
+    let journal = main.keeper.map(|keeper| keeper.close(newest_accepted_ns));
+    let counters = AllCounters { verifier, journal, ..sum(&ended) };
     counters.write(config.counters.as_deref())
 }
 
@@ -66,6 +71,7 @@ struct Main {
     compiler: Compiler,
     /// For each shard its way, and a fleet that waits because one before it has not been installed yet.
     fleets: Vec<(SyncSender<Fleet>, Option<Fleet>)>,
+    keeper: Option<Keeper>,
 }
 
 impl Main {
@@ -86,7 +92,8 @@ impl Main {
             for (index, (node, entered)) in nodes.into_iter().zip(entered).enumerate() {
                 let (send, fleets) = sync_channel(1);
                 self.fleets.push((send, None));
-                let shard = Shard::new(node, names, tell.clone(), fleets, proofs.clone());
+                let kept = (self.keeper.as_ref(), proofs.clone());
+                let shard = Shard::new(node, names, tell.clone(), fleets, kept);
                 let thread = std::thread::Builder::new().name(format!("shard {index}"));
                 let spawned = thread.spawn_scoped(scope, move || shard.run(entered, drain_ns));
                 threads.push(spawned.inspect_err(|_| together.fail()).context("no thread for a shard")?);
@@ -109,14 +116,20 @@ impl Main {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
+            let mut kept = Vec::new();
             // No more than there is room for: what is written should be on its way before long.
             for told in first.into_iter().chain(told.try_iter().take(TOLD_MAX)) {
                 match told {
                     Told::Decided(lines) => self.output.write_lines(&lines),
+                    Told::Kept(blocks) => kept.extend(blocks),
                     Told::Published(name, distribution) => self.compiler.publish(&name, &distribution),
                 }
             }
             self.output.flush()?;
+            // Only what has been published is kept.
+            if let Some(keeper) = &self.keeper {
+                keep(keeper, kept);
+            }
             self.pass_on_fleets();
         }
     }
@@ -156,5 +169,5 @@ fn sum(ended: &[Ended]) -> AllCounters<'static> {
         driver += shard.driver;
         shed += shard.shed;
     }
-    AllCounters { client: client.into_iter().collect(), verifier: "", driver, shed, tcp: None }
+    AllCounters { client: client.into_iter().collect(), verifier: "", driver, shed, tcp: None, journal: None }
 }

@@ -369,6 +369,12 @@ fn a_published_distribution_is_used_again_and_its_age_told() {
         .expect("a distribution");
     Sender::new(server.address).send(&published);
     traffic(&server, 2, 50.0);
+    // One signs two values, which leaves a proof.
+    let mut sender = Sender::new(server.address);
+    let round = fresh_round();
+    sender.report(3, round, 20.0);
+    sender.report(3, round, 60.0);
+    after_close(round);
     let before = Outcome::of_decisions(&site);
     server.kill();
 
@@ -378,6 +384,7 @@ fn a_published_distribution_is_used_again_and_its_age_told() {
     let log = server.kill();
     assert!(log.contains("a published distribution is used again name=\"noise\" age_s="), "{log}");
     let info = info(&site);
+    assert_eq!(info["state"]["proof"]["entries"], 1, "{info}");
     let words = info["distributions"]["noise"]["distribution"].as_str().expect("words");
     assert_eq!(words, "{ family = \"normal\", mean = 0.0, sd = 7.5 }");
     // What it decides by is as wide as what was published: of the last rounds with a quorum of all, before and after.

@@ -8,7 +8,7 @@ mod site;
 use centauri::clock::now_ns;
 use centauri_wire::*;
 use serde_json::Value;
-use site::*;
+use site::{Outcome, *};
 use std::io::Write as _;
 use std::net::{TcpStream, UdpSocket};
 use std::path::Path;

@@ -360,6 +360,7 @@ fn a_published_distribution_is_used_again_and_its_age_told() {
     let named = "version = 1\n[distributions]\nnoise = { family = \"normal\", mean = 0, sd = 2 }\n";
     site.write("model.toml", &model.replacen("version = 1\n", named, 1));
 
+    site.edit("serve.toml", "\nfreshness_s", "\nproofs = \"proofs\"\nfreshness_s");
     let server = Server::start(&site, "epoll");
     let body = DistributionBody { offset: 0.0, family: DistributionFamily::Normal { mean: 0.0, sd: 7.5 } };
     let mut published = Vec::new();

@@ -44,7 +44,7 @@ pub struct ServeConfig {
     /// Where the counters are written at the end, as JSON; without it they go to standard error.
     pub counters: Option<PathBuf>,
     /// A folder for proofs that a node has signed two values for one round, which `centauri verify-proof` checks; without it none are
-    /// kept. With `shards` above 1, only of streams that the shard of their sender decides itself.
+    /// kept. With `shards` above 1, only of streams that the shard of their sender decides itself. A journal keeps them, too.
     pub proofs: Option<PathBuf>,
     /// Frames with a timestamp further than this in the past or future are dropped, in seconds.
     #[serde(default = "ten")]

@@ -11,6 +11,7 @@ pub mod connections;
 pub mod demo;
 pub mod http;
 pub mod impairment;
+pub mod journal;
 pub mod node;
 pub mod nodes;
 pub mod serve;

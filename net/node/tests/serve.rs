@@ -3,7 +3,7 @@
 #[path = "serving/shards.rs"]
 mod shards;
 #[path = "serving/site.rs"]
-#[expect(dead_code, reason = "the tests of HTTP need more of it")]
+#[expect(dead_code, reason = "other tests need more of it")]
 mod site;
 
 use centauri::clock::now_ns;

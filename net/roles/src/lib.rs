@@ -34,6 +34,7 @@ mod monitor;
 mod relay;
 mod replica;
 mod requests;
+mod reservation;
 mod rng;
 mod role;
 mod sampler;
@@ -61,6 +62,7 @@ pub use requests::{
     Asked, Catalogue, ClockBound, ClockEstimate, ComputationQuery, ComputationUpstream, NamePattern,
     NamedStream, Query, RequestPolicy, StreamQuery, SubscriberLimits, Upstream,
 };
+pub use reservation::{Reservation, ReservationPolicy};
 pub use rng::SplitMix64;
 pub use role::{AcceptedSet, Received, Role};
 pub use sampler::SamplePolicy;

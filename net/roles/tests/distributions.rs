@@ -25,6 +25,15 @@ struct Bench {
 
 impl Bench {
     fn new(distributions: DistributionPolicy) -> Self {
+        Self::restored(distributions, Vec::new(), 0)
+    }
+
+    /// With what was published to an earlier client.
+    fn restored(
+        distributions: DistributionPolicy,
+        restored: Vec<(String, Distribution, i64)>,
+        now_ns: i64,
+    ) -> Self {
         let mut output = OutputSpec::identity(Distribution::normal(0.0, 1.0).unwrap());
         output.noise = Some("noise".into());
         let spec = StreamSpec::builder("room", ["a", "b", "c", "d"])
@@ -47,11 +56,12 @@ impl Bench {
             streams: vec![stream],
             limits: Limits { past_ns: u64::MAX, future_ns: u64::MAX, ..Limits::default() },
             distributions,
+            restored,
             ..ClientConfig::default()
         };
         let session = Session::new(Fleet::compile(&set).unwrap(), Box::new(ScalarBackend::new()));
-        let client = Client::new(&config, registry(), identity(CLIENT), session, 0).unwrap();
-        Self { client, now_ns: 0, widths: BTreeMap::new(), published: Vec::new(), notes: Vec::new() }
+        let client = Client::new(&config, registry(), identity(CLIENT), session, now_ns).unwrap();
+        Self { client, now_ns, widths: BTreeMap::new(), published: Vec::new(), notes: Vec::new() }
     }
 
     /// Lets time pass; three replicas report 25, 25.5 and 26 in each round.
@@ -144,6 +154,33 @@ fn when_the_monitor_falls_silent_decisions_go_on_and_grow_wider() {
     assert_eq!(bench.in_force(), &normal_of(0.0, 1.0));
     assert_eq!(bench.widths[&519], widths[0]);
     assert!(count(&bench.client, "distribution_age_max_ns") < 21 * SECOND as u64);
+}
+
+#[test]
+fn what_was_published_to_an_earlier_client_goes_on_growing_wider() {
+    let (policy, told) = (DistributionPolicy::default(), normal_of(0.0, 1.0));
+    let mut earlier = Bench::new(policy);
+    earlier.until(10 * SECOND);
+    earlier.tell(&told);
+    let known: Vec<_> = earlier.client.published().collect();
+    assert_eq!(known, [("noise", &told, 10 * SECOND)], "as it came, and when");
+
+    // A name that the model does not have is left alone.
+    let restored = vec![("noise".into(), told.clone(), 10 * SECOND), ("gone".into(), told.clone(), 0)];
+    let mut bench = Bench::restored(policy, restored, 200 * SECOND);
+    assert_eq!(bench.client.published().count(), 1);
+    bench.until(201 * SECOND);
+    let wide = normal_of(0.0, 1.5);
+    assert_eq!((bench.in_force(), policy.aged(&told, 190 * SECOND)), (&wide, wide.clone()), "165 s old");
+    bench.until(300 * SECOND);
+    assert_eq!(bench.in_force(), &normal_of(0.0, 2.0));
+    // It comes back with something far off, which is compared with what came to the earlier client.
+    bench.tell(&normal_of(0.0, 50.0));
+    assert_eq!(bench.in_force(), &normal_of(0.0, 2.0));
+    bench.until(301 * SECOND);
+    bench.tell(&told);
+    assert_eq!(bench.in_force(), &told);
+    assert_eq!(bench.client.published().collect::<Vec<_>>(), [("noise", &told, 301 * SECOND)]);
 }
 
 #[test]

@@ -70,6 +70,8 @@ pub struct Verifier {
     senders: Vec<SenderState>,
     tracked: usize,
     counters: Counters,
+    reserved_ns: i64,
+    newest_accepted_ns: Option<i64>,
 }
 
 impl Verifier {
@@ -77,7 +79,30 @@ impl Verifier {
     #[must_use]
     pub fn new(registry: Arc<Registry>, limits: Limits) -> Self {
         let senders = vec![SenderState::default(); registry.nodes().len()];
-        Self { registry, own: None, limits, senders, tracked: 0, counters: Counters::default() }
+        Self {
+            registry,
+            own: None,
+            limits,
+            senders,
+            tracked: 0,
+            counters: Counters::default(),
+            reserved_ns: i64::MAX,
+            newest_accepted_ns: None,
+        }
+    }
+
+    /// From now on no timestamp is accepted that is both after `reserved_ns` and ahead of the clock; until this is called, there is
+    /// no such bound.
+    ///
+    /// For a receiver that stores which timestamps it may have accepted before it accepts them: see docs/PROTOCOL.md, *Time*.
+    pub fn reserve_until(&mut self, reserved_ns: i64) {
+        self.reserved_ns = reserved_ns;
+    }
+
+    /// The newest timestamp of a frame that was accepted.
+    #[must_use]
+    pub fn newest_accepted_ns(&self) -> Option<i64> {
+        self.newest_accepted_ns
     }
 
     /// Takes messages that name their receiver only if that is `own`. Without it they are taken whomever they are for, which
@@ -196,6 +221,7 @@ impl Verifier {
         };
         let accepted = self.count(committed)?;
         self.counters.frames_accepted += 1;
+        self.newest_accepted_ns = self.newest_accepted_ns.max(Some(accepted.header().timestamp_ns));
         Ok(accepted)
     }
 
@@ -218,7 +244,7 @@ impl Verifier {
         {
             return Err(Rejected::WrongReceiver { receiver });
         }
-        check_time(&self.limits, now_ns, frame.header().timestamp_ns)?;
+        check_time(&self.limits, self.reserved_ns, now_ns, frame.header().timestamp_ns)?;
         let state = self.senders.get_mut(node_index).ok_or(unknown)?;
         check_fresh(state, &frame)?;
         let shape = check_signature_shape(frame.signature());
@@ -326,12 +352,13 @@ fn check_records(
     Err(rejected)
 }
 
-fn check_time(limits: &Limits, now_ns: i64, timestamp_ns: i64) -> Result<(), Rejected> {
+fn check_time(limits: &Limits, reserved_ns: i64, now_ns: i64, timestamp_ns: i64) -> Result<(), Rejected> {
     let oldest = now_ns.saturating_sub_unsigned(limits.past_ns).max(limits.not_before_ns);
     if timestamp_ns < oldest {
         return Err(Rejected::Stale { timestamp_ns });
     }
-    if timestamp_ns > now_ns.saturating_add_unsigned(limits.future_ns) {
+    let newest = now_ns.saturating_add_unsigned(limits.future_ns).min(reserved_ns.max(now_ns));
+    if timestamp_ns > newest {
         return Err(Rejected::Future { timestamp_ns });
     }
     Ok(())

@@ -191,6 +191,26 @@ fn the_freshness_window_includes_its_ends() {
 }
 
 #[test]
+fn ahead_of_the_clock_the_reservation_is_a_bound_to_the_nanosecond() {
+    let check = |reserved_ns: i64, timestamp_ns: i64| {
+        let limits = Limits { past_ns: 10, future_ns: 20, ..Limits::default() };
+        let mut verifier = Verifier::new(registry(), limits);
+        verifier.reserve_until(reserved_ns);
+        let rejected = verifier.check(NOW_NS, &cancel_frame(CLIENT, timestamp_ns)).err();
+        let newest = rejected.is_none().then_some(timestamp_ns);
+        assert_eq!(verifier.newest_accepted_ns(), newest, "only what was accepted is remembered");
+        rejected
+    };
+    let future = |timestamp_ns| Some(Rejected::Future { timestamp_ns });
+    assert_eq!(check(NOW_NS + 7, NOW_NS + 7), None);
+    assert_eq!(check(NOW_NS + 7, NOW_NS + 8), future(NOW_NS + 8));
+    assert_eq!(check(NOW_NS + 90, NOW_NS + 21), future(NOW_NS + 21));
+    // One that has lapsed leaves what is not ahead of the clock.
+    assert_eq!(check(NOW_NS - 7, NOW_NS), None);
+    assert_eq!(check(i64::MIN, NOW_NS + 1), future(NOW_NS + 1));
+}
+
+#[test]
 fn times_at_the_ends_of_the_clock_do_not_overflow() {
     let limits = Limits { past_ns: u64::MAX, future_ns: u64::MAX, ..Limits::default() };
     let mut verifier = Verifier::new(registry(), limits);

@@ -6,6 +6,7 @@ mod demo;
 mod eval;
 mod explain;
 mod fit;
+mod journal;
 mod keygen;
 mod node;
 mod progress;
@@ -34,6 +35,7 @@ enum Command {
     Demo(demo::Arguments),
     Eval(eval::Arguments),
     Fit(fit::Arguments),
+    Journal(journal::Arguments),
     Keygen(keygen::Arguments),
     Node(node::Arguments),
     Serve(serve::Arguments),
@@ -56,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Eval(arguments) => eval::run(&arguments),
         Command::Fit(arguments) => fit::run(&arguments),
+        Command::Journal(arguments) => journal::run(&arguments),
         Command::Keygen(arguments) => keygen::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
         Command::Serve(arguments) => serve::run(&arguments),

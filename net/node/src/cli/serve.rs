@@ -37,6 +37,9 @@ Example configuration:
   tokens   = \"tokens.toml\"      # made by `centauri token`
   tls_certificate = \"engine.pem\"  # default: no TLS
   tls_key  = \"engine-key.pem\"
+  [journal]                     # default: none; decisions and distributions that outlive the process
+  path     = \"centauri.journal\" # read it with `centauri journal`; after any end nothing is accepted or decided twice
+  # keep_s = 604800             # a week; and keep_bytes = 1073741824, commit_ms = 100, clock_ahead_s = 1
 
 `--print-config` shows the keys that are not in this example, with their defaults.
 

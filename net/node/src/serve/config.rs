@@ -1,5 +1,6 @@
 //! The engine server's configuration file (TOML).
 
+use super::journal::JournalConfig;
 use super::tcp::TcpConfig;
 use crate::backends::BackendChoice;
 use crate::http::HttpConfig;
@@ -44,7 +45,7 @@ pub struct ServeConfig {
     /// Where the counters are written at the end, as JSON; without it they go to standard error.
     pub counters: Option<PathBuf>,
     /// A folder for proofs that a node has signed two values for one round, which `centauri verify-proof` checks; without it none are
-    /// kept. With `shards` above 1, only of streams that the shard of their sender decides itself.
+    /// kept. With `shards` above 1, only of streams that the shard of their sender decides itself. A journal keeps them, too.
     pub proofs: Option<PathBuf>,
     /// Frames with a timestamp further than this in the past or future are dropped, in seconds.
     #[serde(default = "ten")]
@@ -79,6 +80,8 @@ pub struct ServeConfig {
     pub tcp: Option<TcpConfig>,
     /// What is decided, by HTTP; without it there is none.
     pub http: Option<HttpConfig>,
+    /// What is kept beyond the end of the process; without it nothing is.
+    pub journal: Option<JournalConfig>,
     /// The logical streams.
     #[serde(default)]
     pub streams: Vec<StreamConfig>,
@@ -177,6 +180,9 @@ impl ServeConfig {
         config.counters = config.counters.map(|path| folder.join(path));
         config.proofs = config.proofs.map(|path| folder.join(path));
         config.http.iter_mut().flat_map(HttpConfig::paths).for_each(|path| *path = folder.join(&*path));
+        if let Some(journal) = &mut config.journal {
+            journal.path = folder.join(&journal.path);
+        }
         Ok(config)
     }
 
@@ -208,6 +214,7 @@ impl ServeConfig {
             ("proofs", config.proofs.is_none(), "none are kept"),
             ("[tcp]", config.tcp.is_none(), "no connections are accepted"),
             ("[http]", config.http.is_none(), "no HTTP"),
+            ("[journal]", config.journal.is_none(), "nothing is kept beyond the end of the process"),
         ];
         for (key, _, instead) in unset.iter().filter(|(_, is_unset, _)| *is_unset) {
             text.push_str(&format!("# {key} is not set: {instead}\n"));
@@ -219,7 +226,9 @@ impl ServeConfig {
     fn absolute(&self) -> anyhow::Result<Self> {
         let mut config = self.clone();
         let paths = [&mut config.model, &mut config.registry, &mut config.key];
-        let optional = [config.calibration.as_mut(), config.counters.as_mut(), config.proofs.as_mut()];
+        let journal = config.journal.as_mut().map(|journal| &mut journal.path);
+        let optional =
+            [config.calibration.as_mut(), config.counters.as_mut(), config.proofs.as_mut(), journal];
         let output = (config.output.as_os_str() != "-").then_some(&mut config.output);
         let http = config.http.iter_mut().flat_map(HttpConfig::paths);
         for path in paths.into_iter().chain(optional.into_iter().flatten()).chain(output).chain(http) {
@@ -261,6 +270,9 @@ impl ServeConfig {
         }
         if let Some(http) = &self.http {
             http.check()?;
+        }
+        if let Some(journal) = &self.journal {
+            journal.check()?;
         }
         positive("freshness_s", self.freshness_s)?;
         ensure!(
@@ -342,6 +354,7 @@ period_s = 1
              shards = 1\n[tcp]\nlisten = \"[::]:7\"\nconnections_max = 9\nstall_s = 0.5\nbuffers = 8\n\
              [http]\nlisten = \"[::]:8\"\ntokens = \"/t\"\ntls_certificate = \"/c\"\ntls_key = \"/k\"\n\
              clients_max = 3\nqueue_decisions = 4\nheartbeat_s = 0.5\nallow_anonymous = true\n\
+             [journal]\npath = \"/j.redb\"\nkeep_s = 3.5\nkeep_bytes = 2000000\ncommit_ms = 5\nclock_ahead_s = 0.5\n\
              [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
         );
         let full = full + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n";
@@ -394,6 +407,27 @@ period_s = 1
                 "[[streams]]",
                 "[tcp]\nlisten = \"[::]:7\"\nbuffers = 3\n[[streams]]",
                 "tcp: buffers is 3: expected a power of two",
+            ),
+            ("[[streams]]", "[journal]\n[[streams]]", "missing field `path`"),
+            (
+                "[[streams]]",
+                "[journal]\npath = \"j\"\nkeep_bytes = 7\n[[streams]]",
+                "journal.keep_bytes: found 7, expected at least 1048576",
+            ),
+            (
+                "[[streams]]",
+                "[journal]\npath = \"j\"\ncommit_ms = 0\n[[streams]]",
+                "journal.commit_ms: found 0, expected 1 to 10000",
+            ),
+            (
+                "[[streams]]",
+                "[journal]\npath = \"j\"\nclock_ahead_s = -1\n[[streams]]",
+                "journal.clock_ahead_s: found -1, expected 0 to 3600 seconds",
+            ),
+            (
+                "[[streams]]",
+                "[journal]\npath = \"j\"\nkeep_s = 0\n[[streams]]",
+                "journal.keep_s: found 0, expected seconds",
             ),
             ("node =", "shards = 0\nnode =", "shards: found 0, expected 1 to 256"),
             ("node =", "shards = 257\nnode =", "shards: found 257, expected 1 to 256"),

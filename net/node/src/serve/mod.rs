@@ -2,6 +2,8 @@
 
 mod compiler;
 mod config;
+mod journal;
+mod keeping;
 mod output;
 mod proofs;
 mod setup;
@@ -11,6 +13,8 @@ mod tcp;
 
 pub use config::{ServeConfig, StreamConfig, UpstreamConfig};
 pub(crate) use config::{nanoseconds, positive};
+pub use journal::JournalConfig;
+pub(crate) use keeping::{DISTRIBUTIONS, Kept, parse_kept, time_text};
 pub(crate) use setup::{own_identity, prepare_streams, read_registry};
 pub use tcp::TcpConfig;
 
@@ -22,6 +26,7 @@ use centauri_engine::{CompiledModel, Fleet, Stream};
 use centauri_roles::{Client, Effect, Role};
 use centauri_wire::{BatchVerifier, Fallback};
 use compiler::Compiler;
+use keeping::{DistributionKeeper, Keeper, Opening, Recorder};
 use output::{AllCounters, DecisionOutput};
 use proofs::Proofs;
 use std::sync::Arc;
@@ -45,11 +50,22 @@ pub fn serve(mut config: ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> 
 
 struct Server {
     node: Node<Client>,
+    told: Told,
+    keeper: Option<Keeper>,
+    http: Option<Http>,
+}
+
+/// What becomes of the client's effects.
+struct Told {
     names: Arc<[Names]>,
     output: DecisionOutput,
     compiler: Compiler,
+    recorder: Option<Recorder>,
+    /// Where there is a journal.
+    distributions: Option<DistributionKeeper>,
+    /// Whether anything has been published since it was last looked at.
+    has_news: bool,
     proofs: Proofs,
-    http: Option<Http>,
     desk: Option<Desk>,
 }
 
@@ -77,15 +93,21 @@ impl Names {
 
 impl Server {
     fn open(config: &ServeConfig) -> anyhow::Result<Self> {
-        let prepared = setup::prepare(config)?;
+        let mut prepared = setup::prepare(config)?;
+        let opening = Opening::open(config, &mut prepared)?;
         let session = setup::sessions(config, &prepared.fleet)?.pop().context("no session")?;
+        let driver = setup::open_driver(config)?;
+        let now = now_ns();
+        let keeper = opening.map(|opening| opening.begin(&mut prepared, now)).transpose()?;
         let names = Names::of(&prepared.fleet);
         let mut compiler = Compiler::new(prepared.fleet);
-        let proofs = setup::open_proofs(config, &prepared.registry)?;
-        let client = Client::new(&prepared.client, prepared.registry, prepared.identity, session, now_ns())?;
+        let journal = keeper.as_ref().map(|keeper| keeper.handle().clone());
+        let proofs = setup::open_proofs(config, &prepared.registry)?.with_journal(journal.clone());
+        let distributions = journal.map(DistributionKeeper::new);
+        let client = Client::new(&prepared.client, prepared.registry, prepared.identity, session, now)?;
         tell_verifier(client.signatures());
         // The output comes last, so that whatever is wrong leaves no empty file behind.
-        let mut node = Node::new(client, setup::open_driver(config)?);
+        let mut node = Node::new(client, driver);
         if let Some(connections) = setup::open_connections(config)? {
             node = node.listening(connections)?;
         }
@@ -103,7 +125,9 @@ impl Server {
             streams = config.streams.len(),
             "listening"
         );
-        Ok(Self { node, names, output, compiler, proofs, http, desk })
+        let recorder = keeper.as_ref().map(Keeper::recorder);
+        let told = Told { names, output, compiler, recorder, distributions, has_news: false, proofs, desk };
+        Ok(Self { node, told, keeper, http })
     }
 
     fn run(&mut self, config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
@@ -126,38 +150,60 @@ impl Server {
     }
 
     fn step(&mut self) -> anyhow::Result<()> {
-        let Self { node, names, output, compiler, proofs, desk, .. } = self;
-        node.step(|effect| see(effect, names, output, compiler, proofs, desk))?;
-        if let Some(desk) = desk {
-            desk.count(|| counters(node).to_json());
+        let Self { node, told, keeper, .. } = self;
+        if let Some(keeper) = keeper {
+            node.role_mut().reserve_until(keeper.handle().reserved_ns());
         }
-        if let Some(fleet) = compiler.finished()
+        node.step(|effect| told.see(effect))?;
+        if let Some(desk) = &mut told.desk {
+            desk.count(|| counters(node, keeper.as_ref()).to_json());
+        }
+        if let Some(fleet) = told.compiler.finished()
             && let Err(error) = node.role_mut().install(fleet)
         {
             tracing::warn!(%error, "a published distribution is not used");
         }
-        output.flush()
+        told.output.flush()?;
+        // Only what has been published is kept.
+        if let (Some(recorder), Some(keeper)) = (&mut told.recorder, keeper) {
+            keep(keeper, recorder.ready(now_ns()));
+        }
+        if let Some(distributions) = &mut told.distributions {
+            distributions.keep(now_ns(), std::mem::take(&mut told.has_news), node.role().published());
+        }
+        Ok(())
     }
 
     fn close(mut self, config: &ServeConfig) -> anyhow::Result<()> {
-        let Self { node, names, output, compiler, proofs, desk, .. } = &mut self;
-        node.act(Client::finish, |effect| {
-            see(effect, names, output, compiler, proofs, desk);
-        });
-        output.flush()?;
-        self.http.into_iter().for_each(Http::end);
-        counters(&self.node).write(config.counters.as_deref())
+        let Self { node, told, keeper, .. } = &mut self;
+        node.act(Client::finish, |effect| told.see(effect));
+        told.output.flush()?;
+        if let (Some(recorder), Some(keeper)) = (&mut told.recorder, keeper) {
+            keep(keeper, recorder.rest());
+        }
+        let Self { node, keeper, http, .. } = self;
+        http.into_iter().for_each(Http::end);
+        let journal = keeper.map(|keeper| keeper.close(node.role().newest_accepted_ns()));
+        AllCounters { journal, ..counters(&node, None) }.write(config.counters.as_deref())
     }
 }
 
 /// Everything that a server of one thread has counted.
-fn counters(node: &Node<Client>) -> AllCounters<'_> {
+fn counters<'a>(node: &'a Node<Client>, keeper: Option<&Keeper>) -> AllCounters<'a> {
     AllCounters {
         client: node.role().counters(),
         verifier: node.role().signatures().kind().name(),
         driver: node.driver_counters(),
         shed: node.shed(),
         tcp: node.connections(),
+        journal: keeper.map(|keeper| keeper.handle().counters()),
+    }
+}
+
+/// Hands blocks over; what finds no room is counted.
+fn keep(keeper: &Keeper, blocks: Vec<crate::journal::Block>) {
+    for block in blocks {
+        keeper.handle().store(block);
     }
 }
 
@@ -172,25 +218,26 @@ fn tell_verifier(signatures: &BatchVerifier) {
     }
 }
 
-/// What the client's effects mean for the server.
-fn see(
-    effect: Effect<'_>,
-    names: &[Names],
-    output: &mut DecisionOutput,
-    compiler: &mut Compiler,
-    proofs: &mut Proofs,
-    desk: &mut Option<Desk>,
-) {
-    match effect {
-        Effect::Decided(decided) => {
-            desk.iter_mut().for_each(|desk| desk.publish(&decided));
-            if let Some(names) = names.get(decided.stream.0 as usize) {
-                output.write(&names.stream, &names.replicas, &decided);
+impl Told {
+    /// What the client's effects mean for the server.
+    fn see(&mut self, effect: Effect<'_>) {
+        match effect {
+            Effect::Decided(decided) => {
+                self.desk.iter_mut().for_each(|desk| desk.publish(&decided));
+                if let Some(names) = self.names.get(decided.stream.0 as usize) {
+                    self.output.write(&names.stream, &names.replicas, &decided);
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.see(&decided);
+                    }
+                }
             }
+            Effect::Published { name, distribution } => {
+                self.compiler.publish(name, distribution);
+                self.has_news = true;
+            }
+            Effect::Proof { node, proof } => self.proofs.take(node, &proof),
+            Effect::Note(note) => tracing::info!(?note, "noted"),
+            Effect::Send { .. } => {}
         }
-        Effect::Published { name, distribution } => compiler.publish(name, distribution),
-        Effect::Proof { node, proof } => proofs.take(node, &proof),
-        Effect::Note(note) => tracing::info!(?note, "noted"),
-        Effect::Send { .. } => {}
     }
 }

@@ -1,6 +1,7 @@
 //! Where decisions and counters go.
 
 use crate::connections::Connections;
+use crate::journal::JournalCounters;
 use anyhow::Context;
 use centauri_files::{DecisionRecord, DecisionWriter, Format};
 use centauri_roles::Decided;
@@ -97,6 +98,7 @@ pub(crate) struct AllCounters<'a> {
     /// Datagrams thrown away unread, for want of time.
     pub(crate) shed: u64,
     pub(crate) tcp: Option<&'a Connections>,
+    pub(crate) journal: Option<JournalCounters>,
 }
 
 impl AllCounters<'_> {
@@ -122,6 +124,9 @@ impl AllCounters<'_> {
         all.insert("datagrams_shed".to_owned(), self.shed.into());
         if let Some(connections) = self.tcp {
             all.insert("tcp".to_owned(), tcp_json(connections));
+        }
+        for (name, count) in self.journal.iter().flat_map(JournalCounters::iter) {
+            all.insert(name.to_owned(), count.into());
         }
         all
     }

@@ -1,11 +1,15 @@
-//! Proofs of equivocation, a file each.
+//! Proofs of equivocation: a file each, and in the journal.
 
-use centauri_wire::{EquivocationProof, NodeId, Registry};
+use crate::journal::JournalHandle;
+use centauri_wire::{EquivocationProof, NodeId, Registry, StreamId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The most proofs that one thread writes: a node that equivocates all the time must not fill the disk.
 const PROOFS_MAX: usize = 1_024;
+
+/// The kind of state that proofs are.
+const PROOFS: &str = "proof";
 
 /// Where proofs go.
 #[derive(Clone)]
@@ -13,6 +17,8 @@ pub(crate) struct Proofs {
     folder: Option<PathBuf>,
     registry: Arc<Registry>,
     written: usize,
+    journal: Option<JournalHandle>,
+    kept: usize,
 }
 
 impl Proofs {
@@ -24,7 +30,19 @@ impl Proofs {
         if let Some(folder) = folder {
             std::fs::create_dir_all(folder)?;
         }
-        Ok(Self { folder: folder.map(Path::to_owned), registry, written: 0 })
+        Ok(Self { folder: folder.map(Path::to_owned), registry, written: 0, journal: None, kept: 0 })
+    }
+
+    /// Proofs that go into a journal, too, under the node's number, the stream's and the round.
+    pub(crate) fn with_journal(self, journal: Option<JournalHandle>) -> Self {
+        Self { journal, ..self }
+    }
+
+    fn keep(&mut self, node: NodeId, proof: &EquivocationProof<'_>, (stream, round): (StreamId, i64)) {
+        if let Some(journal) = self.journal.as_ref().filter(|_| self.kept < PROOFS_MAX) {
+            let key = [&node.0.to_le_bytes()[..], &stream.0.to_le_bytes(), &round.to_le_bytes()].concat();
+            self.kept += usize::from(journal.put_state(PROOFS, &key, &proof.encode()));
+        }
     }
 
     /// Writes a proof and says where; a disk that fails is said, too.
@@ -36,6 +54,7 @@ impl Proofs {
             return;
         };
         let round = proven.round;
+        self.keep(node, proof, (proven.stream, round));
         let Some(folder) = self.folder.as_ref().filter(|_| self.written < PROOFS_MAX) else {
             tracing::warn!(node = %name, round, "has signed two values for one round");
             return;

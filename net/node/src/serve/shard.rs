@@ -1,10 +1,12 @@
 //! One thread of a server that is divided among several.
 
 use super::Names;
+use super::keeping::{DistributionKeeper, Keeper, Recorder};
 use super::output::{AllCounters, Lines};
 use super::proofs::Proofs;
 use crate::clock::now_ns;
 use crate::http::Desk;
+use crate::journal::{Block, JournalHandle};
 use crate::node::Node;
 use centauri_engine::{Distribution, Fleet};
 use centauri_roles::{ClientShard, Effect, Role};
@@ -23,6 +25,8 @@ const NAP: Duration = Duration::from_millis(1);
 pub(super) enum Told {
     /// Whole lines with decisions, in the order in which the shard made them.
     Decided(Vec<u8>),
+    /// For the journal, once they have been written: decisions of which the lines were told before.
+    Kept(Vec<Block>),
     /// A monitor's distribution for a name of the model.
     Published(String, Distribution),
 }
@@ -32,6 +36,8 @@ pub(super) struct Ended {
     pub(super) client: Vec<(&'static str, u64)>,
     pub(super) driver: DriverCounters,
     pub(super) shed: u64,
+    /// The newest timestamp of a frame that was accepted.
+    pub(super) newest_accepted_ns: Option<i64>,
 }
 
 /// What all threads know of each other's end.
@@ -111,12 +117,18 @@ pub(super) struct Shard<'n> {
     node: Node<ClientShard>,
     fleets: Receiver<Fleet>,
     teller: Teller<'n>,
+    /// Where there is a journal: it says how far timestamps may be accepted.
+    journal: Option<JournalHandle>,
+    distributions: Option<DistributionKeeper>,
 }
 
 /// What becomes of a shard's effects.
 struct Teller<'n> {
     names: &'n [Names],
     lines: Lines,
+    recorder: Option<Recorder>,
+    /// Whether anything has been published since it was last looked at.
+    has_news: bool,
     tell: SyncSender<Told>,
     proofs: Proofs,
     desk: Option<Desk>,
@@ -128,10 +140,15 @@ impl<'n> Shard<'n> {
         names: &'n [Names],
         tell: SyncSender<Told>,
         fleets: Receiver<Fleet>,
-        proofs: Proofs,
+        (keeper, proofs): (Option<&Keeper>, Proofs),
         desk: Option<Desk>,
     ) -> Self {
-        Self { node, fleets, teller: Teller { names, lines: Lines::new(), tell, proofs, desk } }
+        let recorder = keeper.map(Keeper::recorder);
+        let journal = keeper.map(|keeper| keeper.handle().clone());
+        let proofs = proofs.with_journal(journal.clone());
+        let distributions = journal.clone().map(DistributionKeeper::new);
+        let teller = Teller { names, lines: Lines::new(), recorder, has_news: false, tell, proofs, desk };
+        Self { node, fleets, teller, journal, distributions }
     }
 
     /// Runs until all shards are to end, and decides then what is still open.
@@ -148,6 +165,7 @@ impl<'n> Shard<'n> {
         let Self { node, teller, .. } = &mut self;
         node.act(ClientShard::finish, |effect| teller.see(effect));
         teller.pass_on();
+        teller.keep(Recorder::rest);
         Ok(ended(node))
     }
 
@@ -176,7 +194,10 @@ impl<'n> Shard<'n> {
     }
 
     fn step(&mut self) -> anyhow::Result<()> {
-        let Self { node, fleets, teller } = self;
+        let Self { node, fleets, teller, journal, distributions } = self;
+        if let Some(journal) = journal {
+            node.role_mut().reserve_until(journal.reserved_ns());
+        }
         node.step(|effect| teller.see(effect))?;
         teller.pass_on();
         if let Some(desk) = &mut teller.desk {
@@ -184,6 +205,10 @@ impl<'n> Shard<'n> {
                 AllCounters { verifier: node.role().signatures().kind().name(), ..ended(node).into() }
                     .to_json()
             });
+        }
+        teller.keep(|recorder| recorder.ready(now_ns()));
+        if let Some(distributions) = distributions {
+            distributions.keep(now_ns(), std::mem::take(&mut teller.has_news), node.role().published());
         }
         if let Some(fleet) = fleets.try_iter().last()
             && let Err(error) = node.role_mut().install(fleet)
@@ -195,13 +220,18 @@ impl<'n> Shard<'n> {
 }
 
 fn ended(node: &Node<ClientShard>) -> Ended {
-    Ended { client: node.role().counters(), driver: node.driver_counters(), shed: node.shed() }
+    Ended {
+        client: node.role().counters(),
+        driver: node.driver_counters(),
+        shed: node.shed(),
+        newest_accepted_ns: node.role().newest_accepted_ns(),
+    }
 }
 
 impl From<Ended> for AllCounters<'static> {
     fn from(ended: Ended) -> Self {
-        let Ended { client, driver, shed } = ended;
-        Self { client, verifier: "", driver, shed, tcp: None }
+        let Ended { client, driver, shed, .. } = ended;
+        Self { client, verifier: "", driver, shed, tcp: None, journal: None }
     }
 }
 
@@ -212,12 +242,16 @@ impl Teller<'_> {
                 self.desk.iter_mut().for_each(|desk| desk.publish(&decided));
                 if let Some(names) = self.names.get(decided.stream.0 as usize) {
                     self.lines.write(&names.stream, &names.replicas, &decided);
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.see(&decided);
+                    }
                 }
                 if self.lines.len() >= LINES_BYTES {
                     self.pass_on();
                 }
             }
             Effect::Published { name, distribution } => {
+                self.has_news = true;
                 self.tell(Told::Published(name.to_owned(), distribution.clone()));
             }
             Effect::Proof { node, proof } => self.proofs.take(node, &proof),
@@ -230,6 +264,16 @@ impl Teller<'_> {
         if self.lines.len() > 0 {
             let lines = self.lines.take();
             self.tell(Told::Decided(lines));
+        }
+    }
+
+    /// Tells what the journal is to have. Its lines have been told.
+    fn keep(&mut self, which: impl FnOnce(&mut Recorder) -> Vec<Block>) {
+        if let Some(recorder) = &mut self.recorder {
+            let blocks = which(recorder);
+            if !blocks.is_empty() {
+                self.tell(Told::Kept(blocks));
+            }
         }
     }
 

@@ -2,10 +2,11 @@
 
 use super::compiler::Compiler;
 use super::config::{ServeConfig, nanoseconds};
+use super::keeping::{Keeper, Opening};
 use super::output::{AllCounters, DecisionOutput};
 use super::proofs::Proofs;
 use super::shard::{Ended, Shard, Together, Told};
-use super::{Names, setup, tell_verifier};
+use super::{Names, keep, setup, tell_verifier};
 use crate::clock::now_ns;
 use crate::http::{Desk, Http};
 use crate::node::Node;
@@ -31,21 +32,22 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// # Errors
 /// As [`super::serve`].
 pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
-    let prepared = setup::prepare(config)?;
+    let mut prepared = setup::prepare(config)?;
+    let opening = Opening::open(config, &mut prepared)?;
     let sessions = setup::sessions(config, &prepared.fleet)?;
+    let drivers = setup::open_drivers(config)?;
+    let now = now_ns();
+    let keeper = opening.map(|opening| opening.begin(&mut prepared, now)).transpose()?;
     let names = Names::of(&prepared.fleet);
     let (registry, identity) = (&prepared.registry, &prepared.identity);
     let sharding = setup::sharding(config.shards);
-    let shards = ClientShard::group(&prepared.client, registry, identity, sessions, now_ns(), sharding)?;
+    let shards = ClientShard::group(&prepared.client, registry, identity, sessions, now, sharding)?;
     let signatures = shards.first().context("no shards")?.signatures();
     tell_verifier(signatures);
     let verifier = signatures.kind().name();
     let proofs = setup::open_proofs(config, registry)?;
-    let nodes: Vec<Node<ClientShard>> = shards
-        .into_iter()
-        .zip(setup::open_drivers(config)?)
-        .map(|(shard, driver)| Node::new(shard, driver))
-        .collect();
+    let nodes: Vec<Node<ClientShard>> =
+        shards.into_iter().zip(drivers).map(|(shard, driver)| Node::new(shard, driver)).collect();
     let (http, desks) = Http::start(config, &names, &prepared.fleet, config.shards)?.unzip();
     let mut compiler = Compiler::new(prepared.fleet);
     compiler.share(http.as_ref().map(Http::shelf));
@@ -55,6 +57,7 @@ pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<
         compiler,
         fleets: Vec::new(),
         desks: desks.unwrap_or_default(),
+        keeper,
     };
     if let Some(node) = nodes.first() {
         let (streams, shards) = (config.streams.len(), nodes.len());
@@ -62,7 +65,9 @@ pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<
     }
     let ended = main.run(nodes, (&*names, &proofs), nanoseconds(config.drain_s), stop)?;
     http.into_iter().for_each(Http::end);
-    let counters = AllCounters { verifier, ..sum(&ended) };
+    let newest_accepted_ns = ended.iter().filter_map(|shard| shard.newest_accepted_ns).max();
+    let journal = main.keeper.map(|keeper| keeper.close(newest_accepted_ns));
+    let counters = AllCounters { verifier, journal, ..sum(&ended) };
     counters.write(config.counters.as_deref())
 }
 
@@ -74,6 +79,7 @@ struct Main {
     fleets: Vec<(SyncSender<Fleet>, Option<Fleet>)>,
     /// One for each shard, where there is HTTP.
     desks: Vec<Desk>,
+    keeper: Option<Keeper>,
 }
 
 impl Main {
@@ -95,7 +101,8 @@ impl Main {
             for (index, (node, entered)) in nodes.into_iter().zip(entered).enumerate() {
                 let (send, fleets) = sync_channel(1);
                 self.fleets.push((send, None));
-                let shard = Shard::new(node, names, tell.clone(), fleets, proofs.clone(), desks.next());
+                let kept = (self.keeper.as_ref(), proofs.clone());
+                let shard = Shard::new(node, names, tell.clone(), fleets, kept, desks.next());
                 let thread = std::thread::Builder::new().name(format!("shard {index}"));
                 let spawned = thread.spawn_scoped(scope, move || shard.run(entered, drain_ns));
                 threads.push(spawned.inspect_err(|_| together.fail()).context("no thread for a shard")?);
@@ -118,14 +125,20 @@ impl Main {
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
+            let mut kept = Vec::new();
             // No more than there is room for: what is written should be on its way before long.
             for told in first.into_iter().chain(told.try_iter().take(TOLD_MAX)) {
                 match told {
                     Told::Decided(lines) => self.output.write_lines(&lines),
+                    Told::Kept(blocks) => kept.extend(blocks),
                     Told::Published(name, distribution) => self.compiler.publish(&name, &distribution),
                 }
             }
             self.output.flush()?;
+            // Only what has been published is kept.
+            if let Some(keeper) = &self.keeper {
+                keep(keeper, kept);
+            }
             self.pass_on_fleets();
         }
     }
@@ -165,5 +178,5 @@ fn sum(ended: &[Ended]) -> AllCounters<'static> {
         driver += shard.driver;
         shed += shard.shed;
     }
-    AllCounters { client: client.into_iter().collect(), verifier: "", driver, shed, tcp: None }
+    AllCounters { client: client.into_iter().collect(), verifier: "", driver, shed, tcp: None, journal: None }
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use centauri_uring::{DriverConfig, Outgoing, shard_of};
+use std::process::Command;
+use std::time::Instant;
 
 const MONITOR: NodeId = NodeId(60);
 /// As many as a datagram has room for: four times eight, which are not all of one shard.

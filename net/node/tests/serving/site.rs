@@ -117,7 +117,19 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(site: &Site, driver: &str) -> Self {
-        Self::start_command(command(&site.path("serve.toml"), driver))
+        Self::start_by(site, driver, &[])
+    }
+
+    /// Starts it by a program that takes the command and its arguments after its own.
+    pub(crate) fn start_by(site: &Site, driver: &str, program: &[&str]) -> Self {
+        let mut command = command(&site.path("serve.toml"), driver);
+        if let [program, own @ ..] = program {
+            let mut by = Command::new(program);
+            by.args(own).arg(command.get_program()).args(command.get_args()).env("RUST_LOG", "info");
+            by.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            command = by;
+        }
+        Self::start_command(command)
     }
 
     pub(crate) fn start_command(mut command: Command) -> Self {

@@ -1,5 +1,6 @@
 //! What a client is told.
 
+use centauri_engine::Distribution;
 use centauri_wire::{Limits, NodeId, StreamId, VerifierChoice};
 
 use super::DistributionPolicy;
@@ -104,6 +105,9 @@ pub struct ClientConfig {
     pub samples: Option<SamplePolicy>,
     /// How it uses what a monitor publishes.
     pub distributions: DistributionPolicy,
+    /// Distributions that were published to an earlier client, by name, and when they came. The fleet is the driver's to make of them;
+    /// here they grow older, in the shard of the registry's first monitor.
+    pub restored: Vec<(String, Distribution, i64)>,
     /// The acceptance of frames. The bound on tracked streams is set to what the streams need.
     pub limits: Limits,
     /// What verifies signatures. Verdicts are the same, whatever it is.

@@ -16,7 +16,7 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 
-use centauri_engine::{Fleet, Session};
+use centauri_engine::{Distribution, Fleet, Session};
 use centauri_wire::{
     Accepted, BatchVerifier, Counters, DistributionView, Header, Limits, MessageView, NodeId, Pending,
     Registry, Request, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
@@ -210,6 +210,7 @@ impl Client {
         client.sort_routes()?;
         client.know_streams(config);
         client.know_spreads(config)?;
+        client.know_restored(config, now_ns);
         for (node, name) in &config.latencies {
             if !client.crossing.is_own_sender(*node) {
                 continue;
@@ -223,6 +224,19 @@ impl Client {
     /// One of `count` parts of a node that sign with its key, of which no two give out the same timestamp.
     pub(crate) fn taking_turns(self, own: u8, count: usize) -> Self {
         Self { signer: self.signer.taking_turns(own, count), ..self }
+    }
+
+    fn know_restored(&mut self, config: &ClientConfig, now_ns: i64) {
+        let mut nodes = self.verifier.registry().nodes().iter();
+        let monitor = nodes.find(|entry| entry.role == centauri_wire::Role::Monitor);
+        if monitor.is_none_or(|monitor| !self.crossing.is_own_sender(monitor.id)) {
+            return;
+        }
+        for (name, distribution, at_ns) in &config.restored {
+            if self.session.fleet().distributions().contains_key(name) {
+                self.published.restore(name, distribution.clone(), *at_ns, now_ns);
+            }
+        }
     }
 
     fn know_spreads(&mut self, config: &ClientConfig) -> Result<(), ConfigError> {
@@ -376,6 +390,22 @@ impl Client {
     #[must_use]
     pub fn frame_counters(&self) -> &Counters {
         self.verifier.counters()
+    }
+
+    /// Accepts no timestamp from now on that is both after `reserved_ns` and ahead of the clock ([`Verifier::reserve_until`]).
+    pub fn reserve_until(&mut self, reserved_ns: i64) {
+        self.verifier.reserve_until(reserved_ns);
+    }
+
+    /// The last good distribution that was published under each name, as it came, and when: for [`ClientConfig::restored`].
+    pub fn published(&self) -> impl Iterator<Item = (&str, &Distribution, i64)> {
+        self.published.last()
+    }
+
+    /// The newest timestamp of a frame that was accepted.
+    #[must_use]
+    pub fn newest_accepted_ns(&self) -> Option<i64> {
+        self.verifier.newest_accepted_ns()
     }
 
     /// Reads where a frame's records will go, as [`Verifier::read_ahead`] does: for all frames of a batch before the first of

@@ -28,6 +28,15 @@ pub struct DistributionPolicy {
     pub confirm_after_ns: i64,
 }
 
+impl DistributionPolicy {
+    /// What a distribution that was published is taken to be at this age.
+    #[must_use]
+    pub fn aged(&self, distribution: &Distribution, age_ns: i64) -> Distribution {
+        let factor = self.ageing.map_or(1.0, |ageing| ageing.factor(age_ns));
+        widened(distribution, factor)
+    }
+}
+
 impl Default for DistributionPolicy {
     /// Half a second, half of what monitors keep to by default, so that one on its way late does not hold up the next; the default
     /// ageing; 8 times; 2 seconds.
@@ -94,6 +103,21 @@ impl Published {
         policy.ageing.map_or(Ok(()), |ageing| ageing.check())?;
         let (names, counters) = (BTreeMap::new(), PublishedCounters::default());
         Ok(Self { policy, names, due_ns: None, oldest_ns: None, counters })
+    }
+
+    /// Takes one that came to an earlier client at `at_ns` as the last good one. It grows older, and the next is compared with it.
+    pub(super) fn restore(&mut self, name: &str, distribution: Distribution, at_ns: i64, now_ns: i64) {
+        let last = Some((distribution, at_ns));
+        let known = Known { last, look_ns: i64::MIN, factor: 1.0, ..Known::default() };
+        self.names.insert(name.to_owned(), known);
+        self.schedule(now_ns);
+    }
+
+    /// The last good one of each name, and when it came.
+    pub(super) fn last(&self) -> impl Iterator<Item = (&str, &Distribution, i64)> {
+        self.names.iter().filter_map(|(name, known)| {
+            known.last.as_ref().map(|(distribution, at_ns)| (name.as_str(), distribution, *at_ns))
+        })
     }
 
     /// Takes in what a monitor published under a name of the model.

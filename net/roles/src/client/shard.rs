@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use centauri_engine::{Fleet, Session};
+use centauri_engine::{Distribution, Fleet, Session};
 use centauri_wire::{BatchVerifier, Registry, SigningIdentity};
 
 use super::crossing::Crossing;
@@ -88,6 +88,22 @@ impl ClientShard {
     pub fn finish(&mut self, now_ns: i64, effects: &mut Effects) {
         self.client.take_crossed(effects);
         self.client.finish(now_ns, effects);
+    }
+
+    /// As [`Client::reserve_until`].
+    pub fn reserve_until(&mut self, reserved_ns: i64) {
+        self.client.reserve_until(reserved_ns);
+    }
+
+    /// As [`Client::published`], of this shard's monitors.
+    pub fn published(&self) -> impl Iterator<Item = (&str, &Distribution, i64)> {
+        self.client.published()
+    }
+
+    /// As [`Client::newest_accepted_ns`], of this shard's senders.
+    #[must_use]
+    pub fn newest_accepted_ns(&self) -> Option<i64> {
+        self.client.newest_accepted_ns()
     }
 
     /// What verifies the signatures, and why nothing better does.

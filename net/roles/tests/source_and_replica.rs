@@ -141,6 +141,21 @@ fn give(replica: &mut Replica, now_ns: i64, bytes: &[u8], effects: &mut Effects)
 }
 
 #[test]
+fn a_replica_that_starts_after_a_windows_deadline_sends_nothing_for_it() {
+    // Before it went down it had sent a sum; an empty one now would be another value for the same round.
+    for (start_ns, first) in [(3_499, 3), (3_500, 4), (3_999, 4), (4_000, 4)] {
+        let sum = ReplicaStream { deadline_ns: 500, ..stream(1, Computation::Sum) };
+        let config = ReplicaConfig { streams: vec![sum], limits: wide(), ..ReplicaConfig::default() };
+        let mut replica = Replica::new(&config, registry(), identity(REPLICAS[0]), start_ns).unwrap();
+        let mut effects = Effects::new();
+        ask(REPLICAS[0], &mut replica, start_ns, CLIENT, start(1, "*", ALWAYS, 1, ALWAYS), &mut effects);
+        run_until(&mut replica, 5_500, &mut effects);
+        let rounds: Vec<i64> = records(&effects).iter().map(|(_, record, _)| record.round).collect();
+        assert_eq!(rounds, (first..=5).collect::<Vec<_>>(), "started at {start_ns}");
+    }
+}
+
+#[test]
 fn all_computations_of_a_window_share_a_frame() {
     let streams = Computation::ALL.into_iter().zip(1..).map(|(c, n)| stream(n, c)).collect();
     let (mut replica, mut effects) = (replica(streams, Behaviour::Honest), Effects::new());

@@ -39,6 +39,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("centauri-architecture-tests", &[]),
     ("centauri-conformance", &["centauri-engine", "centauri-files"]),
     ("centauri-integration-tests", &[]),
+    ("centauri-sim", &["centauri-engine", "centauri-wire", "centauri-roles"]),
     ("centauri-benches", &["centauri-engine", "centauri-bench"]),
 ];
 

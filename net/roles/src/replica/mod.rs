@@ -99,7 +99,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A replica at time `now_ns`: its first window is the one that the clock is in.
+    /// A replica at time `now_ns`: its first window is the one that the clock is in, or the next if that one's deadline has come.
     ///
     /// # Errors
     /// A number out of its range, a node that the registry does not have, a stream given twice.
@@ -457,6 +457,11 @@ fn logical(
     sampler: &mut Sampler,
 ) -> Result<Logical, ConfigError> {
     let slots = stream.slots(ahead)?;
+    // Where the deadline of the window that the clock is in has passed, a replica that was here before has sent its result,
+    // and a second one, of nothing, would convict it.
+    let current = stream.windows.index_of(now_ns).unwrap_or(i64::MAX);
+    let due_ns = stream.windows.after_opening_ns(current, stream.deadline_ns);
+    let next = current.saturating_add(i64::from(due_ns.is_some_and(|due_ns| due_ns <= now_ns)));
     let samples = SampleSlots {
         latency: sampler.slot(SampleKind::Latency, stream.latency.as_deref())?,
         residuals: sampler.slot(SampleKind::Output, stream.residuals.as_deref())?,
@@ -474,7 +479,7 @@ fn logical(
         per_source_max: stream.readings_per_source_max,
         ahead,
         samples,
-        next: stream.windows.index_of(now_ns).unwrap_or(i64::MAX),
+        next,
         nonce: Some(u64::try_from(now_ns).unwrap_or(0)),
         last: None,
         slots: vec![Vec::new(); slots],

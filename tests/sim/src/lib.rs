@@ -1,0 +1,48 @@
+//! A whole system of sources, replicas, a monitor and a client in simulated time, in one thread.
+//!
+//! A seed determines everything: who takes part and who lies, the clocks, the network, crashes and pauses, what an outsider
+//! sends. After every call of a node what it did and what it counts is held against an account of the simulator's own, kept from
+//! what the network delivered and nothing else. A run that breaks an invariant ends with a [`Violation`], which says where and
+//! how to see it again.
+//!
+//! What is checked:
+//! 1. Each round of each stream is decided once, in order, in the first tick at or after its deadline on the client's clock,
+//!    whatever has come; only rounds that open while a client is down, or that it says it left out, have no decision.
+//! 2. It is decided on exactly the reports that were signed by the replica, fresh, whole and in time; a replica is convicted
+//!    exactly if two different values of it were.
+//! 3. A frame is accepted exactly if `docs/PROTOCOL.md` says so; what is not changes nothing but a count.
+//! 4. With at most f liars the region of a decision holds what a quorum of honest replicas alone would have said.
+//! 5. Counters add up, and are exactly those that the simulator expects of frames that carry a good signature.
+//! 6. Effects and subscriptions are bounded, and what is sent is counted.
+//! 7. A node that does not lie signs one value for a round and one record for a nonce, restarts included.
+#![forbid(unsafe_code)]
+
+mod build;
+mod cast;
+mod clock;
+mod dice;
+mod disk;
+mod frame;
+mod hostile;
+mod model;
+mod models;
+mod network;
+mod plan;
+mod sabotage;
+mod sweep;
+mod trace;
+mod violation;
+mod world;
+
+pub use cast::{
+    CLIENT, MONITOR, STRANGER, address, key_of, node_at, outsiders_key, registry, replica_id, source_id,
+};
+pub use clock::{Clock, EPOCH_NS};
+pub use dice::Dice;
+pub use disk::{Disk, SoundDisk};
+pub use plan::{DriverPlan, Happening, Liar, MS, NetworkPlan, OutsiderPlan, Partition, Plan, StreamPlan};
+pub use sabotage::Sabotage;
+pub use sweep::{Swept, run_seed, sweep};
+pub use trace::Trace;
+pub use violation::{Finding, Violation, expect};
+pub use world::{DecidedRound, Outcome, run};

@@ -1,0 +1,55 @@
+//! Known bugs around the client are found, and nothing is found without them.
+
+use centauri_sim::{Plan, Sabotage, run, sweep};
+
+/// So many seeds have to be enough.
+const SEEDS: u64 = 60;
+
+/// The violation that the simulator finds in a client with this bug.
+fn found(sabotage: Sabotage) -> centauri_sim::Violation {
+    let swept = sweep(0, SEEDS, 2, sabotage, &|_| ());
+    let violation = *swept.violation.unwrap_or_else(|| panic!("{sabotage}: nothing found in {SEEDS} seeds"));
+    let clean = run(&Plan::of_seed(violation.seed), Sabotage::None, None);
+    assert!(clean.is_ok(), "the client as it is: {clean:?}");
+    let again = run(&Plan::of_seed(violation.seed), sabotage, None);
+    assert_eq!(again.expect_err("the same seed finds it again"), violation);
+    let told = violation.to_string();
+    let command = format!("--seed {} --verbose --sabotage {sabotage}", violation.seed);
+    assert!(told.contains(&command), "{told}");
+    violation
+}
+
+#[test]
+fn a_nonce_that_moves_before_the_signature_is_verified() {
+    let rule = found(Sabotage::NonceBeforeSignature).rule;
+    assert!(["a frame is accepted if it is to be", "frames_accepted"].contains(&rule), "{rule}");
+}
+
+#[test]
+fn a_round_closed_late() {
+    assert_eq!(
+        found(Sabotage::ClosesLate(3_000_000)).rule,
+        "the client asks to be called by the next deadline"
+    );
+}
+
+#[test]
+fn a_late_report_that_counts() {
+    found(Sabotage::CountsLate);
+}
+
+#[test]
+fn an_equivocator_who_is_spared() {
+    found(Sabotage::SparesEquivocators);
+}
+
+#[test]
+fn a_restart_that_accepts_what_was_accepted_before() {
+    found(Sabotage::NoFloor);
+}
+
+#[test]
+fn nothing_is_found_in_the_client_as_it_is() {
+    let swept = sweep(0, SEEDS, 2, Sabotage::None, &|_| ());
+    assert!(swept.violation.is_none(), "{:?}", swept.violation);
+}

@@ -1,0 +1,41 @@
+//! A thousand runs, of which none breaks an invariant.
+
+use centauri_sim::{Sabotage, sweep};
+
+#[test]
+fn a_thousand_seeds_hold_every_invariant() {
+    let swept = sweep(0, 1_000, 2, Sabotage::None, &|_| ());
+    if let Some(violation) = swept.violation {
+        panic!("{violation}");
+    }
+    assert_eq!(swept.seeds, 1_000);
+    // What did not happen was not checked.
+    for (name, least) in [
+        ("decided", 8_000),
+        ("no quorum", 50),
+        ("regions checked", 5_000),
+        ("rounds with a convict", 300),
+        ("proofs", 50),
+        ("client crashes", 100),
+        ("other crashes", 200),
+        ("pauses", 200),
+        ("frames by hand", 5_000),
+        ("outsider's", 20_000),
+        ("batches of several slices", 50),
+        ("client: distributions", 200),
+        ("client: reports", 10_000),
+        ("client: reports at the deadline exactly", 15),
+        ("client: repeated", 200),
+        ("client: equivocating", 300),
+        ("client: late", 1_000),
+        ("client: early", 300),
+        ("client: rounds left out", 10),
+        ("client: signed frames stale", 1_000),
+        ("client: signed frames from the future", 300),
+        ("client: signed frames replayed", 2_000),
+        ("client: signed records replayed", 1_000),
+    ] {
+        let found = swept.tally.get(name).copied().unwrap_or(0);
+        assert!(found >= least, "{name}: found {found}, expected {least} or more");
+    }
+}

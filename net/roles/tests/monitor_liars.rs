@@ -121,8 +121,9 @@ fn search(
     let (mut clean, mut worst) = (0.0_f64, (0.0, Lie::None));
     for seed in seeds {
         let of = |lie| {
-            // With one sender too few nothing is published, and a client keeps what it has.
-            let without = if matches!(lie, Lie::Silence) { 0.0 } else { 1.0 };
+            // Where all senders are needed one that is silent, or says nothing possible, keeps anything from being
+            // published, and a client keeps what it has.
+            let without = if fleet.0 > 2 * fleet.1 + 1 || matches!(lie, Lie::None) { 1.0 } else { 0.0 };
             published(way, truth, fleet, lie, seed).map_or(without, |found| distance(&found, truth))
         };
         clean = clean.max(of(Lie::None));

@@ -22,9 +22,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(seed: u64, config: MonitorConfig) -> Self {
+    fn new(seed: u64, config: &MonitorConfig) -> Self {
         Self {
-            monitor: Monitor::new(&config, registry(), identity(MONITOR), 0).unwrap(),
+            monitor: Monitor::new(config, registry(), identity(MONITOR), 0).unwrap(),
             rng: SplitMix64::new(seed),
             now_ns: 0,
             effects: Effects::new(),
@@ -80,7 +80,7 @@ fn all(of: &[NodeId], centre: f64) -> Vec<(NodeId, f64)> {
 fn a_step_is_found_within_four_windows_of_each_sender() {
     let mut waits = Vec::new();
     for seed in 0..10 {
-        let mut bench = Bench::new(seed, config(1));
+        let mut bench = Bench::new(seed, &config(1));
         // The fourth sender notices nothing.
         let fleet = |centre: f64| {
             let mut all = all(&REPLICAS, centre);
@@ -111,7 +111,7 @@ fn a_slow_drift_is_followed_and_the_sooner_the_faster_values_fade() {
         let half_life_ns = half_life * EVERY / FRAME as i64;
         let publish_every_min_ns = EVERY;
         let mut bench =
-            Bench::new(3, MonitorConfig { half_life_ns, drift, publish_every_min_ns, ..config(1) });
+            Bench::new(3, &MonitorConfig { half_life_ns, drift, publish_every_min_ns, ..config(1) });
         let mut lags = Vec::new();
         for frame in 0..100 {
             let centre = (frame * FRAME) as f64 * 1e-3;
@@ -134,7 +134,7 @@ fn a_slow_drift_is_followed_and_the_sooner_the_faster_values_fade() {
 #[test]
 fn without_a_change_nothing_is_forgotten() {
     for seed in 0..10 {
-        let mut bench = Bench::new(seed, config(1));
+        let mut bench = Bench::new(seed, &config(1));
         (0..100).for_each(|_| bench.frame(&all(&REPLICAS, 0.0)));
         assert_eq!(bench.resets, 0, "seed {seed}");
     }
@@ -143,7 +143,7 @@ fn without_a_change_nothing_is_forgotten() {
 #[test]
 fn a_liar_cannot_have_anything_forgotten() {
     for seed in 0..10 {
-        let mut bench = Bench::new(seed, config(1));
+        let mut bench = Bench::new(seed, &config(1));
         for frame in 0..100 {
             let mut fleet = all(&REPLICAS, 0.0);
             // Every window a jump.
@@ -162,7 +162,7 @@ fn with_a_liar_among_three_false_alarms_come_no_more_often_than_one_honest_sende
     let (mut tests, mut resets) = (0.0, 0);
     for seed in 0..20 {
         let drift = Some(DriftPolicy { window: 64, alarm_rate });
-        let mut bench = Bench::new(seed, MonitorConfig { drift, ..config(1) });
+        let mut bench = Bench::new(seed, &MonitorConfig { drift, ..config(1) });
         for frame in 0..200 {
             let mut fleet = all(&REPLICAS[..3], 0.0);
             fleet[0].1 = [0.0, 0.0, 50.0, 50.0][frame % 4];
@@ -178,7 +178,7 @@ fn with_a_liar_among_three_false_alarms_come_no_more_often_than_one_honest_sende
 
 #[test]
 fn what_stays_is_told_seldom_and_what_moves_at_once() {
-    let mut bench = Bench::new(1, config(1));
+    let mut bench = Bench::new(1, &config(1));
     (0..1_000).for_each(|_| bench.frame(&all(&REPLICAS, 2.0)));
     let told: Vec<i64> = bench.published.iter().map(|(at, _)| at / (1_000 * MS)).collect();
     // In 100 s: the first, once more, and what comes of half a minute; the first estimates may still move.
@@ -197,7 +197,7 @@ fn what_stays_is_told_seldom_and_what_moves_at_once() {
 
 #[test]
 fn a_restarted_monitor_waits_for_enough_samples() {
-    let mut bench = Bench::new(1, config(1));
+    let mut bench = Bench::new(1, &config(1));
     bench.now_ns = 500_000 * MS;
     bench.monitor = Monitor::new(&config(1), registry(), identity(MONITOR), bench.now_ns).unwrap();
     // A liar is the first that is heard, and two senders are too few.
@@ -230,7 +230,7 @@ fn of_many_distributions_one_is_estimated_in_a_tick() {
 fn tick_ms(family: Estimated, senders: &[NodeId]) -> f64 {
     let named = Monitored::new("d", SampleKind::Output, family);
     let config = MonitorConfig { monitored: vec![named], drift: None, ..MonitorConfig::default() };
-    let mut bench = Bench::new(1, config);
+    let mut bench = Bench::new(1, &config);
     // Before the first is due, so that the tick below is the first.
     let mut bytes = Vec::new();
     for node in senders {

@@ -121,8 +121,9 @@ fn search(
     let (mut clean, mut worst) = (0.0_f64, (0.0, Lie::None));
     for seed in seeds {
         let of = |lie| {
-            // With one sender too few nothing is published, and a client keeps what it has.
-            let without = if matches!(lie, Lie::Silence) { 0.0 } else { 1.0 };
+            // Where all senders are needed one that is silent, or says nothing possible, keeps anything from being
+            // published, and a client keeps what it has.
+            let without = if fleet.0 > 2 * fleet.1 + 1 || matches!(lie, Lie::None) { 1.0 } else { 0.0 };
             published(way, truth, fleet, lie, seed).map_or(without, |found| distance(&found, truth))
         };
         clean = clean.max(of(Lie::None));
@@ -175,24 +176,31 @@ fn table(fleets: &[(usize, usize)], ways: &[Way], seeds: &std::ops::Range<u64>) 
     most
 }
 
-/// What `f` liars of 4, 5 and 7 senders with 500 values each may do to a fit, and to an estimate by quantiles: the largest difference
-/// of the distribution functions.
-const BOUND_TRIMMED: f64 = 0.05;
-const BOUND_QUANTILES: f64 = 0.08;
+/// What fewer than a third of liars among senders with 500 values each may do to a fit of a known family: the largest difference of the
+/// distribution functions.
+const BOUND: f64 = 0.05;
+/// What they may do where the family is looked for or the estimate is one by quantiles, or where all but half lie.
+const BOUND_OTHERWISE: f64 = 0.08;
 
 #[test]
 fn no_lie_that_was_tried_moves_a_published_distribution_by_more_than_the_bound() {
-    let most = table(&[(7, 2)], &[TRIMMED, QUANTILES, POOLED], &(1..2));
-    assert!(most[0] < BOUND_TRIMMED && most[1] < BOUND_QUANTILES, "{most:?}");
-    // What trimming is for: the same lies move a pooled sample several times as far.
-    assert!(most[2] > 2.0 * BOUND_TRIMMED, "{most:?}");
+    let most = table(&[(7, 2)], &[TRIMMED, QUANTILES], &(1..2));
+    assert!(most[0] < BOUND && most[1] < BOUND_OTHERWISE, "{most:?}");
+    // What trimming is for: one of the same lies moves a pooled sample much farther.
+    let truth = Distribution::normal(10.0, 2.0).unwrap();
+    let pooled = published(POOLED.1(FamilyName::Normal), &truth, (7, 2), Lie::Shift(-2.0), 1).unwrap();
+    let pooled = distance(&pooled, &truth);
+    println!("pooled, the same sender moved by -2 sd: {pooled:.3}");
+    assert!(pooled > 2.0 * BOUND);
 }
 
 #[test]
 #[ignore = "minutes; SEEDS=20 for twenty of them"]
 fn no_lie_that_was_tried_does_on_many_seeds() {
     let seeds = std::env::var("SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
-    let ways = [TRIMMED, AUTO, QUANTILES, POOLED];
-    let most = table(&[(4, 1), (7, 2), (5, 2)], &ways, &(100..100 + seeds));
-    assert!(most[0] < BOUND_TRIMMED && most[1] < BOUND_TRIMMED && most[2] < BOUND_QUANTILES, "{most:?}");
+    let seeds = 100..100 + seeds;
+    let most = table(&[(4, 1), (7, 2)], &[TRIMMED, AUTO, QUANTILES, POOLED], &seeds);
+    assert!(most[0] < BOUND && most[1].max(most[2]) < BOUND_OTHERWISE, "{most:?}");
+    let most = table(&[(5, 2)], &[TRIMMED, AUTO, QUANTILES], &seeds);
+    assert!(most.iter().all(|worst| *worst < BOUND_OTHERWISE), "{most:?}");
 }

@@ -14,6 +14,9 @@ use crate::{Ageing, ConfigError, Effects, Note, widened};
 /// A monitor that dies, restarts, floods or goes mad harms no decision at its deadline: the last good distribution stays in force and
 /// grows wider with age; at most one a name is used in `accept_every_min_ns`, the newest; and one that is far from the last is
 /// used only after a second that is like it.
+///
+/// Of a client that is divided ([`crate::ClientShard`]) each shard keeps account of the monitors that it receives from: where two
+/// monitors in two shards publish the same name, what one of them no longer renews ages although the other does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct DistributionPolicy {
     /// The least time between two distributions that are looked at, for each name, in nanoseconds. The newest that came meanwhile

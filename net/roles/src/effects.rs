@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 
-use centauri_engine::{Decision, Distribution, Report, StreamId};
+use centauri_engine::{Decision, Distribution, Quorum, Report, StreamId};
 use centauri_wire::{EquivocationProof, NodeId, Outcome};
+
+use crate::health::HealthEvent;
 
 /// What a role wants done, in order; kept and reused by the driver, so that a steady state allocates nothing.
 ///
@@ -156,6 +158,8 @@ pub enum Note {
         /// How wrong that can be, either way.
         error_ns: i64,
     },
+    /// What is thought of a replica on a stream has changed.
+    Health(HealthEvent),
     /// Rounds passed unattended and too many to be made up for; they get no decision.
     Skipped {
         /// The logical stream in the engine's fleet.
@@ -330,6 +334,12 @@ impl Effects {
         let start = self.reports.len();
         self.reports.extend_from_slice(reports);
         start..self.reports.len()
+    }
+
+    /// Who was proven faulty by reports that were kept.
+    pub(crate) fn equivocated(&self, kept: Range<usize>) -> Quorum {
+        let reports = self.reports(kept).iter().enumerate();
+        reports.filter(|(_, report)| **report == Report::Equivocated).map(|(place, _)| place).collect()
     }
 
     /// Reports that were kept.

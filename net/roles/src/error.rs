@@ -95,6 +95,9 @@ pub enum ConfigError {
         /// Its family.
         family: &'static str,
     },
+    /// A ledger of replicas that cannot be kept so.
+    #[error("health: {0}")]
+    Health(#[from] crate::health::HealthError),
     /// The verifier refuses to track a stream.
     #[error("streams: {0}")]
     Track(#[from] TrackError),

@@ -5,6 +5,7 @@ use centauri_wire::{Limits, NodeId, StreamId, VerifierChoice};
 
 use super::DistributionPolicy;
 use crate::error::check_number;
+use crate::health::HealthPolicy;
 use crate::{
     ComputationUpstream, ConfigError, OPEN_ROUNDS_MAX, RequestPolicy, SamplePolicy, SubscriberLimits,
     Upstream, Windows,
@@ -90,6 +91,8 @@ pub struct ClientConfig {
     /// So many bytes of the frames that came last are kept, for the case that one contradicts another; 0 to keep none. A second
     /// value that comes later than that still convicts its sender here, but cannot be shown to others.
     pub evidence_bytes: usize,
+    /// How the health of replicas is judged; without it it is not.
+    pub health: Option<HealthPolicy>,
     /// Bounds on the subscriptions to its decisions that it serves.
     pub followers: SubscriberLimits,
     /// Streams whose reports are decisions, and the distributions of their noise: the spread that is reported with them is added

@@ -37,6 +37,7 @@ pub use spread::spread_by;
 
 use crate::counters::counters;
 use crate::error::check_number;
+use crate::health::{Ledger, SnapshotError, StreamShape};
 use crate::requests::{Query, Upstreams};
 use crate::sampler::{SampleSlot, Sampler};
 use crate::signer::Signer;
@@ -134,6 +135,7 @@ pub struct Client {
     upstreams: Upstreams,
     followers: Followers,
     evidence: Evidence,
+    health: Option<Ledger>,
     spreads: Spreads,
     sampler: Sampler,
     published: Published,
@@ -196,6 +198,7 @@ impl Client {
             upstreams: Upstreams::new(config.request, &upstreams, &computations, now_ns)?,
             followers: Followers::new(config.followers, now_ns)?,
             evidence: Evidence::new(config.evidence_bytes),
+            health: None,
             spreads: Spreads::default(),
             sampler: Sampler::new(config.samples)?,
             published: Published::new(config.distributions)?,
@@ -210,6 +213,7 @@ impl Client {
         client.sort_routes()?;
         client.know_streams(config);
         client.know_spreads(config)?;
+        client.health = client.ledger(config)?;
         client.know_restored(config, now_ns);
         for (node, name) in &config.latencies {
             if !client.crossing.is_own_sender(*node) {
@@ -237,6 +241,57 @@ impl Client {
                 self.published.restore(name, distribution.clone(), *at_ns, now_ns);
             }
         }
+    }
+
+    /// A ledger of the replicas, if the configuration asks for one.
+    fn ledger(&self, config: &ClientConfig) -> Result<Option<Ledger>, ConfigError> {
+        let Some(policy) = config.health else { return Ok(None) };
+        let fleet = self.session.fleet();
+        let shape = |stream: &centauri_engine::Stream| {
+            fleet.model(stream.model()).map_or(StreamShape::new(1, 0), StreamShape::of)
+        };
+        let mut shapes: Vec<StreamShape> = fleet.streams().iter().map(shape).collect();
+        for stream in &config.streams {
+            // Nodes are followed by their place in the registry, which is small whatever their numbers are.
+            let nodes = self.verifier.registry().nodes();
+            let place = |node: &NodeId| nodes.binary_search_by_key(node, |entry| entry.id).ok();
+            let places: Option<Vec<usize>> = stream.replicas.iter().map(place).collect();
+            let engine = fleet.stream_id(&stream.name);
+            let shape = engine.and_then(|engine| shapes.get_mut(engine.0 as usize));
+            if let (Some(shape), Some(places)) = (shape, places) {
+                let known = std::mem::replace(shape, StreamShape::new(1, 0));
+                *shape = known.with_nodes(places.into_iter().filter_map(|place| u32::try_from(place).ok()));
+            }
+        }
+        Ok(Some(Ledger::new(policy, &shapes)?))
+    }
+
+    /// What is thought of the replicas, where the configuration asks for it. Streams have their places in the fleet, nodes theirs in
+    /// the registry.
+    #[must_use]
+    pub fn health(&self) -> Option<&Ledger> {
+        self.health.as_ref()
+    }
+
+    /// Goes on with what was thought of the replicas before a restart.
+    ///
+    /// # Errors
+    /// Bytes that are not the snapshot of a ledger of these streams; what is thought stays as it is.
+    pub fn restore_health(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
+        self.health.as_mut().map_or(Ok(()), |ledger| ledger.restore(snapshot))
+    }
+
+    /// The subscriptions to decisions as bytes, by node and request, to be kept over a restart.
+    pub fn kept_requests(&self) -> impl Iterator<Item = ((NodeId, u64), Vec<u8>)> {
+        self.followers.subscriptions.kept()
+    }
+
+    /// Takes up a subscription that was kept, until it expires; says whether it could: its streams may be gone.
+    pub fn restore_request(&mut self, now_ns: i64, kept: &[u8]) -> bool {
+        let fleet = self.session.fleet();
+        let (subscriptions, streams, ambiguous) = self.followers.parts();
+        let resolve = |query: &Query, _| Followers::resolve(fleet, streams, ambiguous, query);
+        subscriptions.restore(now_ns, kept, resolve, &mut Effects::new())
     }
 
     fn know_spreads(&mut self, config: &ClientConfig) -> Result<(), ConfigError> {
@@ -582,6 +637,13 @@ impl Client {
                         self.followers.take((wire, closed.windows), closed.round, &decision, reports);
                     }
                     effects.decided(stream, closed, decision, decided.honest(at));
+                    if let Some(ledger) = &mut self.health {
+                        let proven = effects.equivocated(closed.reports.clone());
+                        let stream = stream.0 as usize;
+                        ledger.observe(stream, closed.round, decided.honest(at), proven, |event| {
+                            effects.note(Note::Health(event));
+                        });
+                    }
                     self.counters.rounds_decided += 1;
                 }
                 None
@@ -668,6 +730,17 @@ impl Role for Client {
         self.followers.subscriptions.counters.list(&mut list);
         list.push(("decisions_sent", self.followers.sent));
         list.push(("equivocations_proven", self.evidence.proofs));
+        let mut states = [0; 4];
+        if let Some(ledger) = &self.health {
+            let nodes = 0..u32::try_from(self.senders.len()).unwrap_or(u32::MAX);
+            for node in nodes.filter_map(|node| ledger.node(node)).filter(|node| node.streams != [0; 4]) {
+                if let Some(count) = states.get_mut(node.worst() as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        let names = ["nodes_healthy", "nodes_recovering", "nodes_suspect", "nodes_faulty"];
+        list.extend(names.into_iter().zip(states));
         self.sampler.list(&mut list);
         list.push(("encode_failed", self.signer.failed));
         list.extend(self.verifier.counters().iter());

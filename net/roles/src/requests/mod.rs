@@ -4,6 +4,7 @@ mod catalogue;
 mod clocks;
 mod computation;
 mod deliver;
+mod kept;
 mod numbers;
 mod pattern;
 mod query;

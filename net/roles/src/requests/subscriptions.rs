@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use centauri_wire::{Answer, Header, NodeId, Outcome, REASON_BYTES_MAX, Request, RequestAction, StreamId};
 
+use super::kept::Kept;
 use super::{Asked, Query};
 use crate::counters::counters;
 use crate::error::check_number;
@@ -131,6 +132,8 @@ pub(crate) struct Subscription {
     expires_ns: i64,
     streams: Wanted,
     count: usize,
+    /// What was asked for.
+    query: String,
     /// The streams of the asking node that wait for these.
     pub(crate) via: Vec<String>,
     pub(crate) address: SocketAddr,
@@ -198,6 +201,39 @@ impl Subscriptions {
         self.list.iter()
     }
 
+    /// All subscriptions as bytes, by node and request, to be kept over a restart.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = ((NodeId, u64), Vec<u8>)> {
+        self.list.iter().map(|subscription| {
+            let Subscription { node, request_id, timestamp_ns, expires_ns, validity_ns, period_ns, .. } =
+                *subscription;
+            let (address, query) = (subscription.address, subscription.query.clone());
+            let kept =
+                Kept { node, request_id, timestamp_ns, expires_ns, validity_ns, period_ns, address, query };
+            ((node, request_id), kept.encode())
+        })
+    }
+
+    /// Takes up a subscription that was kept, as if it had just been asked for, until it expires; says whether it could.
+    pub(crate) fn restore(
+        &mut self,
+        now_ns: i64,
+        bytes: &[u8],
+        resolve: impl FnOnce(&Query, Terms) -> Result<Grant, Refusal>,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(kept) = Kept::decode(bytes).filter(|kept| kept.expires_ns > now_ns) else { return false };
+        let header = Header { sender: kept.node, receiver: None, timestamp_ns: kept.timestamp_ns };
+        let action = RequestAction::Start {
+            query: &kept.query,
+            validity_ns: kept.validity_ns,
+            ttl_ns: kept.expires_ns.abs_diff(now_ns),
+            period_ns: kept.period_ns.unsigned_abs(),
+        };
+        let request = Request { request_id: kept.request_id, action };
+        let reply = self.request(now_ns, kept.address, header, &request, resolve, effects);
+        reply.is_some_and(|reply| reply.granted.is_some())
+    }
+
     /// Whether something may not be asked for any more since the last call.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
@@ -239,14 +275,14 @@ impl Subscriptions {
             reason: String::new(),
             granted: None,
         };
-        let RequestAction::Start { query, validity_ns, ttl_ns, period_ns } = request.action else {
+        let RequestAction::Start { query: text, validity_ns, ttl_ns, period_ns } = request.action else {
             self.cancel(found, header.sender, effects);
             return Some(reply);
         };
         let whole = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let terms = Terms { period_ns: whole(period_ns), validity_ns: whole(validity_ns) };
         let ttl_ns = whole(ttl_ns).min(self.limits.ttl_max_ns);
-        let judged = self.judge(found, header.sender, query, terms, resolve);
+        let judged = self.judge(found, header.sender, text, terms, resolve);
         Some(match judged {
             Err(Refusal { outcome, period_ns, mut reason }) => {
                 self.count_refused(outcome);
@@ -269,6 +305,7 @@ impl Subscriptions {
                     expires_ns: now_ns.saturating_add(ttl_ns),
                     streams,
                     count,
+                    query: text.to_owned(),
                     via: query.via.clone(),
                     address: from,
                     // Of a computation the validity says which readings count, and not which results are wanted.

@@ -256,8 +256,8 @@ impl StreamSummary {
         let record = board.read(stream);
         let decision = record.as_ref().map(|record| &record.decision);
         Some(Self {
-            name: names.stream.clone(),
-            replicas: names.replicas.clone(),
+            name: names.stream.to_string(),
+            replicas: names.replicas.to_vec(),
             faults: names.faults,
             round: record.as_ref().map(|record| record.round),
             status: decision.map(|decision| decision.status.name()),
@@ -281,7 +281,7 @@ impl StreamDetail {
             each.map(|(position, name)| ReplicaView::new(name, record, position, sentences.next())).collect()
         };
         let replicas = record.as_ref().map_or_else(Vec::new, view);
-        Some(Self { name: names.stream.clone(), faults: names.faults, decision, replicas })
+        Some(Self { name: names.stream.to_string(), faults: names.faults, decision, replicas })
     }
 }
 

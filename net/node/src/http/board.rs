@@ -76,7 +76,7 @@ impl Board {
         }
         let mut by_name: Vec<u32> =
             (0..).zip(names.iter()).filter(|(_, n)| is_served(&n.stream)).map(|(i, _)| i).collect();
-        by_name.sort_by_key(|&index| names.get(index as usize).map(|n| n.stream.as_str()));
+        by_name.sort_by_key(|&index| names.get(index as usize).map(|n| &*n.stream));
         Self {
             by_name: by_name.into(),
             starts: starts.into(),
@@ -111,7 +111,7 @@ impl Board {
 
     /// Where in [`Board::served`] a name is, or would be.
     pub(super) fn place(&self, name: &str) -> Result<usize, usize> {
-        let of = |index: &u32| self.names(*index).map_or("", |names| names.stream.as_str());
+        let of = |index: &u32| self.names(*index).map_or("", |names| &*names.stream);
         self.by_name.binary_search_by(|index| of(index).cmp(name))
     }
 
@@ -228,9 +228,13 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     fn names(count: u32, replicas: usize) -> Arc<[Names]> {
-        let replicas: Vec<String> = (0..replicas).map(|i| format!("r{i}")).collect();
+        let replicas: Arc<[String]> = (0..replicas).map(|i| format!("r{i}")).collect();
         (0..count)
-            .map(|i| Names { stream: format!("road/{i:06}"), replicas: replicas.clone(), faults: 1 })
+            .map(|i| Names {
+                stream: format!("road/{i:06}").into(),
+                replicas: Arc::clone(&replicas),
+                faults: 1,
+            })
             .collect()
     }
 

@@ -65,7 +65,7 @@ fn page(board: &Board, after: Option<&str>, limit: usize, patterns: &Patterns) -
     let shown: Vec<u32> = matching.by_ref().take(limit).copied().collect();
     let last = shown.last().and_then(|stream| board.names(*stream));
     // Only where there is more: a page that is the last by chance says so.
-    let next = matching.next().and(last).map(|names| names.stream.clone());
+    let next = matching.next().and(last).map(|names| names.stream.to_string());
     StreamPage {
         streams: shown.iter().filter_map(|stream| StreamSummary::new(board, *stream)).collect(),
         next,
@@ -111,7 +111,7 @@ fn near<'a>(board: &'a Board, name: &str) -> Vec<&'a str> {
     let names =
         board.served().iter().skip(from).take(2 * NEIGHBOURS).filter_map(|stream| board.names(*stream));
     let mut near: Vec<(usize, &str)> = names
-        .map(|names| (common(&names.stream, name), names.stream.as_str()))
+        .map(|names| (common(&names.stream, name), &*names.stream))
         .filter(|(common, _)| *common > 0)
         .collect();
     // In the order of names where they share as much.

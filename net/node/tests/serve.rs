@@ -13,8 +13,7 @@ use site::*;
 use std::io::Write as _;
 use std::net::{TcpStream, UdpSocket};
 use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Runs `centauri serve` to its end.
 fn output(config: &Path, arguments: &[&str]) -> std::process::Output {

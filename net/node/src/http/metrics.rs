@@ -70,7 +70,8 @@ fn own(out: &mut String, site: &Site) {
 fn name_and_kind(name: &str) -> (String, &'static str) {
     let is_good = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let name: String = name.chars().map(|c| if is_good(c) { c } else { '_' }).collect();
-    if name.contains("_max_") || name == "tcp_open" {
+    let goes_down = ["nodes_", "clocks_off", "tcp_open"].iter().any(|known| name.starts_with(known));
+    if name.contains("_max_") || goes_down {
         (format!("centauri_{name}"), "gauge")
     } else {
         (format!("centauri_{name}_total"), "counter")

@@ -16,6 +16,7 @@ mod page;
 mod pattern;
 mod reasons;
 mod record;
+mod replicas;
 mod request;
 mod site;
 mod streams;

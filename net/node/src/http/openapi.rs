@@ -1,7 +1,8 @@
 //! `GET /openapi.json`: the routes and what they answer, for programs.
 
 use super::api::{DecisionRow, Failure, Health, LeftOut, StreamDetail, StreamPage};
-use super::{decisions, metrics, site, streams};
+use super::replicas::ReplicaHealth;
+use super::{decisions, metrics, replicas, site, streams};
 use axum::http::header;
 use axum::response::IntoResponse;
 use std::sync::LazyLock;
@@ -11,8 +12,8 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Centauri", description = "Decisions of a Centauri server, as they are and as they come."),
-    paths(streams::list, streams::detail, decisions::follow, metrics::show, site::health),
-    components(schemas(StreamPage, StreamDetail, DecisionRow, LeftOut, Failure, Health)),
+    paths(streams::list, streams::detail, decisions::follow, replicas::list, metrics::show, site::health),
+    components(schemas(StreamPage, StreamDetail, DecisionRow, LeftOut, ReplicaHealth, Failure, Health)),
     security(("token" = []), ("token_in_query" = [])),
     modifiers(&Token)
 )]

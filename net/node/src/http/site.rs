@@ -7,7 +7,7 @@ use super::reasons::Shelf;
 use super::request::{admit, without_body};
 use super::tally::Tally;
 use super::tokens::Tokens;
-use super::{decisions, metrics, openapi, page, streams};
+use super::{decisions, metrics, openapi, page, replicas, streams};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -38,6 +38,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/streams", get(streams::list))
         .route("/streams/{*name}", get(streams::detail))
         .route("/decisions", get(decisions::follow))
+        .route("/replicas", get(replicas::list))
         .route("/metrics", get(metrics::show))
         .route_layer(middleware::from_fn_with_state(Arc::clone(&site), admit));
     Router::new()

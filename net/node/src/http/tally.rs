@@ -16,6 +16,11 @@ impl Tally {
         }
     }
 
+    /// What was told under a name.
+    pub(super) fn get(&self, name: &str) -> Option<Value> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
     fn read(&self) -> Map<String, Value> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

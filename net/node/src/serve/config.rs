@@ -1,5 +1,6 @@
 //! The engine server's configuration file (TOML).
 
+use super::health::HealthTable;
 use super::journal::JournalConfig;
 use super::tcp::TcpConfig;
 use crate::backends::BackendChoice;
@@ -80,6 +81,9 @@ pub struct ServeConfig {
     pub tcp: Option<TcpConfig>,
     /// What is decided, by HTTP; without it there is none.
     pub http: Option<HttpConfig>,
+    /// How the health of replicas is judged.
+    #[serde(default)]
+    pub health: HealthTable,
     /// What is kept beyond the end of the process; without it nothing is.
     pub journal: Option<JournalConfig>,
     /// The logical streams.
@@ -271,6 +275,7 @@ impl ServeConfig {
         if let Some(http) = &self.http {
             http.check()?;
         }
+        self.health.check()?;
         if let Some(journal) = &self.journal {
             journal.check()?;
         }
@@ -354,7 +359,7 @@ period_s = 1
              shards = 1\n[tcp]\nlisten = \"[::]:7\"\nconnections_max = 9\nstall_s = 0.5\nbuffers = 8\n\
              [http]\nlisten = \"[::]:8\"\ntokens = \"/t\"\ntls_certificate = \"/c\"\ntls_key = \"/k\"\n\
              clients_max = 3\nqueue_decisions = 4\nheartbeat_s = 0.5\nallow_anonymous = true\n\
-             [journal]\npath = \"/j.redb\"\nkeep_s = 3.5\nkeep_bytes = 2000000\ncommit_ms = 5\nclock_ahead_s = 0.5\n\
+             [health]\nrounds_between_false_alarms = 5e4\n[journal]\npath = \"/j.redb\"\nkeep_s = 3.5\nkeep_bytes = 2000000\ncommit_ms = 5\nclock_ahead_s = 0.5\n\
              [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
         );
         let full = full + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n";

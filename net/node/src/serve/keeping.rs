@@ -1,6 +1,7 @@
 //! What a server keeps beyond its end, where the configuration asks for a journal.
 
 use super::config::ServeConfig;
+use super::health::Left;
 use super::setup::Prepared;
 use crate::clock::now_ns;
 use crate::journal::{
@@ -52,6 +53,11 @@ impl Opening {
             prepared.client.restored = restored.collect();
         }
         Ok(Some(Self { opened, settings: journal.settings() }))
+    }
+
+    /// What an earlier server knew of its replicas and of those who asked it.
+    pub(super) fn left(&self) -> Left {
+        Left::read(|kind| self.opened.state(kind).cloned())
     }
 
     /// Begins to write at time `now_ns`, and has the client accept and decide nothing that an earlier server may have.

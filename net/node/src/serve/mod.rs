@@ -2,6 +2,7 @@
 
 mod compiler;
 mod config;
+mod health;
 mod journal;
 mod keeping;
 mod output;
@@ -13,6 +14,7 @@ mod tcp;
 
 pub use config::{ServeConfig, StreamConfig, UpstreamConfig};
 pub(crate) use config::{nanoseconds, positive};
+pub use health::HealthTable;
 pub use journal::JournalConfig;
 pub(crate) use keeping::{DISTRIBUTIONS, Kept, parse_kept, time_text};
 pub(crate) use setup::{own_identity, prepare_streams, read_registry};
@@ -23,9 +25,10 @@ use crate::http::{Desk, Http};
 use crate::node::Node;
 use anyhow::Context;
 use centauri_engine::{CompiledModel, Fleet, Stream};
-use centauri_roles::{Client, Effect, Role};
+use centauri_roles::{Client, Effect, Note, Role};
 use centauri_wire::{BatchVerifier, Fallback};
 use compiler::Compiler;
+use health::ClientKeeper;
 use keeping::{DistributionKeeper, Keeper, Opening, Recorder};
 use output::{AllCounters, DecisionOutput};
 use proofs::Proofs;
@@ -52,6 +55,8 @@ struct Server {
     node: Node<Client>,
     told: Told,
     keeper: Option<Keeper>,
+    /// Where there is a journal.
+    clients: Option<ClientKeeper>,
     http: Option<Http>,
 }
 
@@ -65,6 +70,8 @@ struct Told {
     distributions: Option<DistributionKeeper>,
     /// Whether anything has been published since it was last looked at.
     has_news: bool,
+    /// Whether who asks for decisions has changed since it was last looked at.
+    requests_changed: bool,
     proofs: Proofs,
     desk: Option<Desk>,
 }
@@ -96,6 +103,7 @@ impl Server {
         let mut prepared = setup::prepare(config)?;
         let opening = Opening::open(config, &mut prepared)?;
         let session = setup::sessions(config, &prepared.fleet)?.pop().context("no session")?;
+        let left = opening.as_ref().map(Opening::left).unwrap_or_default();
         let driver = setup::open_driver(config)?;
         let now = now_ns();
         let keeper = opening.map(|opening| opening.begin(&mut prepared, now)).transpose()?;
@@ -104,7 +112,9 @@ impl Server {
         let journal = keeper.as_ref().map(|keeper| keeper.handle().clone());
         let proofs = setup::open_proofs(config, &prepared.registry)?.with_journal(journal.clone());
         let distributions = journal.map(DistributionKeeper::new);
-        let client = Client::new(&prepared.client, prepared.registry, prepared.identity, session, now)?;
+        let clients = keeper.as_ref().map(|keeper| ClientKeeper::new(keeper.handle().clone(), now));
+        let mut client = Client::new(&prepared.client, prepared.registry, prepared.identity, session, now)?;
+        left.restore(&mut client, now);
         tell_verifier(client.signatures());
         // The output comes last, so that whatever is wrong leaves no empty file behind.
         let mut node = Node::new(client, driver);
@@ -126,8 +136,18 @@ impl Server {
             "listening"
         );
         let recorder = keeper.as_ref().map(Keeper::recorder);
-        let told = Told { names, output, compiler, recorder, distributions, has_news: false, proofs, desk };
-        Ok(Self { node, told, keeper, http })
+        let told = Told {
+            names,
+            output,
+            compiler,
+            recorder,
+            distributions,
+            has_news: false,
+            requests_changed: false,
+            proofs,
+            desk,
+        };
+        Ok(Self { node, told, keeper, clients, http })
     }
 
     fn run(&mut self, config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
@@ -150,11 +170,14 @@ impl Server {
     }
 
     fn step(&mut self) -> anyhow::Result<()> {
-        let Self { node, told, keeper, .. } = self;
+        let Self { node, told, keeper, clients, .. } = self;
         if let Some(keeper) = keeper {
             node.role_mut().reserve_until(keeper.handle().reserved_ns());
         }
         node.step(|effect| told.see(effect))?;
+        if let Some(clients) = clients {
+            clients.keep(node.role(), now_ns(), std::mem::take(&mut told.requests_changed));
+        }
         if let Some(desk) = &mut told.desk {
             desk.count(|| counters(node, keeper.as_ref()).to_json());
         }
@@ -175,8 +198,11 @@ impl Server {
     }
 
     fn close(mut self, config: &ServeConfig) -> anyhow::Result<()> {
-        let Self { node, told, keeper, .. } = &mut self;
+        let Self { node, told, keeper, clients, .. } = &mut self;
         node.act(Client::finish, |effect| told.see(effect));
+        if let Some(clients) = clients {
+            clients.keep_all(node.role());
+        }
         told.output.flush()?;
         if let (Some(recorder), Some(keeper)) = (&mut told.recorder, keeper) {
             keep(keeper, recorder.rest());
@@ -197,6 +223,7 @@ fn counters<'a>(node: &'a Node<Client>, keeper: Option<&Keeper>) -> AllCounters<
         shed: node.shed(),
         tcp: node.connections(),
         journal: keeper.map(|keeper| keeper.handle().counters()),
+        replicas: node.role().health().map(|ledger| health::replicas(ledger, node.role().registry())),
     }
 }
 
@@ -236,6 +263,11 @@ impl Told {
                 self.has_news = true;
             }
             Effect::Proof { node, proof } => self.proofs.take(node, &proof),
+            Effect::Note(Note::Health(event)) => health::tell(event, &self.names),
+            Effect::Note(note @ (Note::Subscribed { .. } | Note::Cancelled { .. })) => {
+                self.requests_changed = true;
+                tracing::info!(?note, "noted");
+            }
             Effect::Note(note) => tracing::info!(?note, "noted"),
             Effect::Send { .. } => {}
         }

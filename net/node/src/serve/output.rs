@@ -99,6 +99,8 @@ pub(crate) struct AllCounters<'a> {
     pub(crate) shed: u64,
     pub(crate) tcp: Option<&'a Connections>,
     pub(crate) journal: Option<JournalCounters>,
+    /// What is thought of the replicas.
+    pub(crate) replicas: Option<serde_json::Value>,
 }
 
 impl AllCounters<'_> {
@@ -127,6 +129,9 @@ impl AllCounters<'_> {
         }
         for (name, count) in self.journal.iter().flat_map(JournalCounters::iter) {
             all.insert(name.to_owned(), count.into());
+        }
+        if let Some(replicas) = &self.replicas {
+            all.insert("replicas".to_owned(), replicas.clone());
         }
         all
     }

@@ -39,8 +39,15 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
     // Frames are kept only where there is a place for proofs.
     let evidence_bytes = if config.proofs.is_some() { EVIDENCE_BYTES } else { 0 };
     let verifier = config.verifier;
-    let client =
-        ClientConfig { streams, upstreams, limits, verifier, evidence_bytes, ..ClientConfig::default() };
+    let client = ClientConfig {
+        streams,
+        upstreams,
+        limits,
+        verifier,
+        evidence_bytes,
+        health: config.health.policy(),
+        ..ClientConfig::default()
+    };
     Ok(Prepared { client, registry: Arc::new(registry), identity, fleet })
 }
 

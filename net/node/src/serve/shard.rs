@@ -9,7 +9,7 @@ use crate::http::Desk;
 use crate::journal::{Block, JournalHandle};
 use crate::node::Node;
 use centauri_engine::{Distribution, Fleet};
-use centauri_roles::{ClientShard, Effect, Role};
+use centauri_roles::{ClientShard, Effect, Note, Role};
 use centauri_uring::DriverCounters;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender};
@@ -38,6 +38,8 @@ pub(super) struct Ended {
     pub(super) shed: u64,
     /// The newest timestamp of a frame that was accepted.
     pub(super) newest_accepted_ns: Option<i64>,
+    /// What is thought of the replicas, by the streams of this shard.
+    pub(super) replicas: Option<serde_json::Value>,
 }
 
 /// What all threads know of each other's end.
@@ -225,13 +227,14 @@ fn ended(node: &Node<ClientShard>) -> Ended {
         driver: node.driver_counters(),
         shed: node.shed(),
         newest_accepted_ns: node.role().newest_accepted_ns(),
+        replicas: node.role().health().map(|ledger| super::health::replicas(ledger, node.role().registry())),
     }
 }
 
 impl From<Ended> for AllCounters<'static> {
     fn from(ended: Ended) -> Self {
-        let Ended { client, driver, shed, .. } = ended;
-        Self { client, verifier: "", driver, shed, tcp: None, journal: None }
+        let Ended { client, driver, shed, replicas, .. } = ended;
+        Self { client, verifier: "", driver, shed, tcp: None, journal: None, replicas }
     }
 }
 
@@ -255,6 +258,7 @@ impl Teller<'_> {
                 self.tell(Told::Published(name.to_owned(), distribution.clone()));
             }
             Effect::Proof { node, proof } => self.proofs.take(node, &proof),
+            Effect::Note(Note::Health(event)) => super::health::tell(event, self.names),
             Effect::Note(note) => tracing::info!(?note, "noted"),
             Effect::Send { .. } => {}
         }

@@ -178,5 +178,13 @@ fn sum(ended: &[Ended]) -> AllCounters<'static> {
         driver += shard.driver;
         shed += shard.shed;
     }
-    AllCounters { client: client.into_iter().collect(), verifier: "", driver, shed, tcp: None, journal: None }
+    AllCounters {
+        client: client.into_iter().collect(),
+        verifier: "",
+        driver,
+        shed,
+        tcp: None,
+        journal: None,
+        replicas: None,
+    }
 }

@@ -457,6 +457,12 @@ impl Client {
         self.published.last()
     }
 
+    /// The nodes that are known.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        self.verifier.registry()
+    }
+
     /// The newest timestamp of a frame that was accepted.
     #[must_use]
     pub fn newest_accepted_ns(&self) -> Option<i64> {

@@ -9,6 +9,7 @@ use centauri_wire::{BatchVerifier, Registry, SigningIdentity};
 use super::crossing::Crossing;
 use super::{Client, ClientConfig, Sharding};
 use crate::error::check_number;
+use crate::health::Ledger;
 use crate::{AcceptedSet, ConfigError, Effects, InstallError, Received, Role};
 
 /// So often a shard that is not busy looks into its queues, in nanoseconds.
@@ -98,6 +99,18 @@ impl ClientShard {
     /// As [`Client::published`], of this shard's monitors.
     pub fn published(&self) -> impl Iterator<Item = (&str, &Distribution, i64)> {
         self.client.published()
+    }
+
+    /// As [`Client::health`], of this shard's streams: it has an entry for all, and judges its own.
+    #[must_use]
+    pub fn health(&self) -> Option<&Ledger> {
+        self.client.health()
+    }
+
+    /// The nodes that are known.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        self.client.registry()
     }
 
     /// As [`Client::newest_accepted_ns`], of this shard's senders.

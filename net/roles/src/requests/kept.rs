@@ -68,7 +68,8 @@ impl Kept {
         let [length] = take::<1>(rest)?;
         let (address, query) = rest.split_at_checked(usize::from(length))?;
         let address = std::str::from_utf8(address).ok()?.parse().ok()?;
-        let query = std::str::from_utf8(query).ok().filter(|query| query.len() <= QUERY_BYTES_MAX)?.to_owned();
+        let query =
+            std::str::from_utf8(query).ok().filter(|query| query.len() <= QUERY_BYTES_MAX)?.to_owned();
         Some(Self { node, request_id, timestamp_ns, expires_ns, validity_ns, period_ns, address, query })
     }
 }

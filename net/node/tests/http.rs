@@ -286,7 +286,7 @@ fn the_description_is_of_what_there_is() {
         "{description}"
     );
     let paths = description["paths"].as_object().expect("paths");
-    let expected = ["/decisions", "/health", "/metrics", "/streams", "/streams/{name}"];
+    let expected = ["/decisions", "/health", "/metrics", "/replicas", "/streams", "/streams/{name}"];
     assert_eq!(paths.keys().map(String::as_str).collect::<BTreeSet<_>>(), expected.into());
     for (path, operations) in paths {
         let answer = request(http, "HEAD", &path.replace("{name}", "road/7"), "");

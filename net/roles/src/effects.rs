@@ -6,6 +6,7 @@ use std::ops::Range;
 use centauri_engine::{Decision, Distribution, Quorum, Report, StreamId};
 use centauri_wire::{EquivocationProof, NodeId, Outcome};
 
+use crate::follower::Followed;
 use crate::health::HealthEvent;
 
 /// What a role wants done, in order; kept and reused by the driver, so that a steady state allocates nothing.
@@ -33,6 +34,7 @@ pub struct Effects {
 enum Item {
     Send { to: SocketAddr, bytes: Range<usize> },
     Decided(usize),
+    Followed(Followed),
     Published { name: String, distribution: Distribution },
     Proof { node: NodeId, first: Range<usize>, second: Range<usize> },
     Note(Note),
@@ -61,6 +63,8 @@ pub enum Effect<'a> {
     },
     /// A round has been decided.
     Decided(Decided<'a>),
+    /// A decision came from the engine that is followed.
+    Followed(Followed),
     /// A distribution was published: by this monitor, or by a monitor that this client believes. The client's driver
     /// compiles it into a new fleet and installs that.
     Published {
@@ -278,6 +282,7 @@ impl Effects {
                 let (first, second) = (self.bytes.get(first.clone())?, self.bytes.get(second.clone())?);
                 Effect::Proof { node: *node, proof: EquivocationProof { first, second } }
             }
+            Item::Followed(followed) => Effect::Followed(*followed),
             Item::Note(note) => Effect::Note(note),
         })
     }
@@ -319,6 +324,10 @@ impl Effects {
     pub(crate) fn proof(&mut self, node: NodeId, first: &[u8], second: &[u8]) {
         let (first, second) = (self.keep(first), self.keep(second));
         self.items.push(Item::Proof { node, first, second });
+    }
+
+    pub(crate) fn followed(&mut self, followed: Followed) {
+        self.items.push(Item::Followed(followed));
     }
 
     pub(crate) fn note(&mut self, note: Note) {

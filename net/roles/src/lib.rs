@@ -16,6 +16,7 @@
 //! | [`Replica`] | requests, records of sources | requests, results of windows, samples |
 //! | [`Monitor`] | samples | distributions |
 //! | [`Relay`] | what a client and a replica receive | the same, and decisions on |
+//! | [`Follower`] | decisions | requests |
 //! | [`Client`] | results of replicas, distributions | requests, samples of latencies |
 #![forbid(unsafe_code)]
 
@@ -27,6 +28,7 @@ mod counters;
 mod distance;
 mod effects;
 mod error;
+mod follower;
 pub mod health;
 mod liar;
 mod limits;
@@ -53,6 +55,7 @@ pub use compute::{Certainty, Reading, compute};
 pub use convert::{ConvertError, from_wire, to_wire};
 pub use effects::{Decided, Effect, Effects, Note};
 pub use error::{ConfigError, InstallError};
+pub use follower::{Followed, Follower, FollowerConfig};
 pub use liar::Behaviour;
 pub use limits::*;
 pub use monitor::{Combination, DriftPolicy, Estimated, Monitor, MonitorConfig, Monitored};

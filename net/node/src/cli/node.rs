@@ -1,13 +1,14 @@
-//! `centauri node`: runs a source, a replica or the monitor.
+//! `centauri node`: runs a source, a replica, the monitor or a client.
 
 use crate::nodes::{NodeConfig, run as run_node};
 use std::path::PathBuf;
 
-/// Run a data source, a replica or the monitor.
+/// Run a data source, a replica, the monitor, or a client that follows decisions.
 ///
 /// A source streams readings to whoever asks. A replica computes on windows of them, unasked or because a request asks for it, and
 /// streams the results; a replica of a later stage decides first on what replicas report. The monitor learns distributions
-/// from samples and publishes them. The engine server that decides for clients is `centauri serve`.
+/// from samples and publishes them. A client subscribes to an engine's decisions by signed datagrams and writes them as lines of JSON (`centauri
+/// watch` follows by HTTP). The engine server that decides for clients is `centauri serve`.
 ///
 /// SIGINT and SIGTERM end it: what was asked for is cancelled, the counters are written, and it leaves with 0.
 #[derive(Debug, clap::Args)]
@@ -50,6 +51,12 @@ Example of a monitor:
   kind = \"latency\"                  # or output
   family = \"auto\"
   faults = 1
+
+Example of a client:
+  [client]
+  engine  = \"engine\"
+  address = \"10.0.0.5:7700\"
+  streams = { \"road/a\" = 1 }        # numbers as in the engine's configuration
 
 The log goes to standard error; RUST_LOG=debug shows more of it.")]
 pub(super) struct Arguments {

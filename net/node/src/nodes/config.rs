@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// What `centauri node --config` reads. Paths are relative to the file's folder. It has exactly one of the tables `[source]`,
-/// `[replica]` and `[monitor]`.
+/// `[replica]`, `[monitor]` and `[client]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
@@ -36,6 +36,8 @@ pub struct NodeConfig {
     pub replica: Option<ReplicaTable>,
     /// The monitor.
     pub monitor: Option<MonitorTable>,
+    /// A client that follows decisions.
+    pub client: Option<ClientTable>,
 }
 
 /// Bounds on what others may ask.
@@ -80,6 +82,18 @@ pub struct SourceTable {
     /// number. Otherwise a CSV file with such pairs, sent when their time comes.
     #[serde(default = "standard")]
     pub readings: PathBuf,
+}
+
+/// A client that follows an engine's decisions: they go to standard output, a line of JSON each.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClientTable {
+    /// The registry's name of the engine.
+    pub engine: String,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The streams by name, with their numbers at the engine.
+    pub streams: std::collections::BTreeMap<String, u32>,
 }
 
 /// A stream that is computed from.
@@ -255,9 +269,13 @@ impl NodeConfig {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        let tables = [self.source.is_some(), self.replica.is_some(), self.monitor.is_some()];
+        let tables =
+            [self.source.is_some(), self.replica.is_some(), self.monitor.is_some(), self.client.is_some()];
         let found = tables.into_iter().filter(|is_there| *is_there).count();
-        ensure!(found == 1, "found {found} of the tables [source], [replica] and [monitor], expected one");
+        ensure!(
+            found == 1,
+            "found {found} of the tables [source], [replica], [monitor] and [client], expected one"
+        );
         crate::serve::positive("freshness_s", self.freshness_s)?;
         crate::serve::positive("subscribers.ttl_max_s", self.subscribers.ttl_max_s)?;
         crate::serve::positive("subscribers.period_min_s", self.subscribers.period_min_s)?;

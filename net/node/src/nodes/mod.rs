@@ -1,13 +1,14 @@
 //! Sources, replicas and the monitor as processes of their own.
 
+mod client;
 mod config;
 mod monitor;
 mod replica;
 mod source;
 
 pub use config::{
-    DecidesTable, MonitorTable, MonitoredTable, NamedTable, NodeConfig, ReplicaStreamTable, ReplicaTable,
-    SamplesTable, SourceTable, SubscribersConfig,
+    ClientTable, DecidesTable, MonitorTable, MonitoredTable, NamedTable, NodeConfig, ReplicaStreamTable,
+    ReplicaTable, SamplesTable, SourceTable, SubscribersConfig,
 };
 
 use crate::clock::now_ns;
@@ -36,10 +37,11 @@ struct Parts<'a> {
 /// One line on what is wrong with the configuration or the files it names, or on what the socket reports.
 pub fn run(config: &NodeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
     let registry = Arc::new(read_registry(&config.registry)?);
-    let role = match (&config.source, &config.replica) {
-        (Some(_), _) => NodeRole::Source,
-        (None, Some(_)) => NodeRole::Replica,
-        (None, None) => NodeRole::Monitor,
+    let role = match config {
+        NodeConfig { source: Some(_), .. } => NodeRole::Source,
+        NodeConfig { replica: Some(_), .. } => NodeRole::Replica,
+        NodeConfig { monitor: Some(_), .. } => NodeRole::Monitor,
+        _ => NodeRole::Client,
     };
     let identity = own_identity(&config.registry, &registry, &config.node, &config.key, &[role])?;
     let freshness_ns = nanoseconds(config.freshness_s).unsigned_abs();
@@ -58,11 +60,12 @@ pub fn run(config: &NodeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
         period_min_ns: nanoseconds(asked.period_min_s).max(1),
     };
     let parts = Parts { config, registry, identity, limits, subscribers };
-    match (&config.source, &config.replica, &config.monitor) {
-        (Some(source), ..) => source::run(&parts, source, stop),
-        (_, Some(replica), _) => replica::run(&parts, replica, stop),
-        (_, _, Some(monitor)) => monitor::run(&parts, monitor, stop),
-        (None, None, None) => Err(anyhow!("found none of the tables [source], [replica] and [monitor]")),
+    match config {
+        NodeConfig { source: Some(source), .. } => source::run(&parts, source, stop),
+        NodeConfig { replica: Some(replica), .. } => replica::run(&parts, replica, stop),
+        NodeConfig { monitor: Some(monitor), .. } => monitor::run(&parts, monitor, stop),
+        NodeConfig { client: Some(client), .. } => client::run(&parts, client, stop),
+        _ => Err(anyhow!("found none of the tables [source], [replica], [monitor] and [client]")),
     }
 }
 
@@ -88,16 +91,28 @@ impl Parts<'_> {
     /// Steps the node until it is to stop; `between` comes before each step.
     fn drive<R: Role>(
         &self,
+        node: Node<R>,
+        stop: &AtomicUsize,
+        between: impl FnMut(&mut Node<R>) -> anyhow::Result<()>,
+        end: impl FnOnce(&mut R, i64, &mut Effects),
+    ) -> anyhow::Result<()> {
+        self.drive_seeing(node, stop, between, tell, end)
+    }
+
+    /// As [`Parts::drive`], with what comes of a step going to `seen`.
+    fn drive_seeing<R: Role>(
+        &self,
         mut node: Node<R>,
         stop: &AtomicUsize,
         mut between: impl FnMut(&mut Node<R>) -> anyhow::Result<()>,
+        mut seen: impl FnMut(Effect<'_>),
         end: impl FnOnce(&mut R, i64, &mut Effects),
     ) -> anyhow::Result<()> {
         while stop.load(Ordering::Relaxed) == 0 {
             between(&mut node)?;
-            node.step(tell)?;
+            node.step(&mut seen)?;
         }
-        node.act(end, tell);
+        node.act(end, seen);
         let counters =
             node.role().counters().into_iter().map(|(name, count)| (name.to_owned(), count.into()));
         let counters: serde_json::Map<String, serde_json::Value> = counters.collect();
@@ -118,6 +133,6 @@ fn tell(effect: Effect<'_>) {
         Effect::Note(note) => tracing::info!(?note, "noted"),
         Effect::Published { name, distribution } => tracing::info!(name, ?distribution, "published"),
         Effect::Proof { node, .. } => tracing::warn!(%node, "has signed two values for one round"),
-        Effect::Send { .. } | Effect::Decided(_) => {}
+        Effect::Send { .. } | Effect::Decided(_) | Effect::Followed(_) => {}
     }
 }

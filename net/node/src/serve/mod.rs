@@ -269,7 +269,7 @@ impl Told {
                 tracing::info!(?note, "noted");
             }
             Effect::Note(note) => tracing::info!(?note, "noted"),
-            Effect::Send { .. } => {}
+            Effect::Send { .. } | Effect::Followed(_) => {}
         }
     }
 }

@@ -260,7 +260,7 @@ impl Teller<'_> {
             Effect::Proof { node, proof } => self.proofs.take(node, &proof),
             Effect::Note(Note::Health(event)) => super::health::tell(event, self.names),
             Effect::Note(note) => tracing::info!(?note, "noted"),
-            Effect::Send { .. } => {}
+            Effect::Send { .. } | Effect::Followed(_) => {}
         }
     }
 

@@ -1,0 +1,198 @@
+//! Those who follow a server's decisions by signed datagrams, and what is thought of its replicas; both outlive the process.
+
+#[path = "serving/site.rs"]
+#[expect(dead_code, reason = "other tests need more of it")]
+mod site;
+
+use centauri::clock::now_ns;
+use centauri_wire::Outcome;
+use centauri_wire::*;
+use site::Outcome as Ended;
+use site::*;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+const CLIENT: NodeId = NodeId(60);
+
+/// A server with a journal, whose registry has a client.
+fn site() -> Site {
+    let site = Site::new();
+    let text = std::fs::read_to_string(site.path("registry.toml")).expect("the registry");
+    let mut nodes = Registry::parse(&text).expect("a registry").nodes().to_vec();
+    let key = key(CLIENT);
+    nodes.push(NodeEntry { id: CLIENT, name: "phone".into(), role: Role::Client, key: key.public_key() });
+    site.write("registry.toml", &Registry::new(nodes).expect("a registry").to_toml());
+    site.write("phone.key", &key.to_text());
+    let table = "[journal]\npath = \"server.journal\"\ncommit_ms = 20\n\
+                 [health]\nrounds_between_false_alarms = 400\n[[streams]]";
+    site.edit("serve.toml", "[[streams]]", table);
+    site
+}
+
+/// Reports of four replicas, the fourth far off, in each round until it is dropped.
+struct Traffic(Arc<AtomicBool>, Option<JoinHandle<()>>);
+
+impl Traffic {
+    fn to(address: SocketAddr) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut sender = Sender::new(address);
+            while !stopped.load(Ordering::Relaxed) {
+                let round = fresh_round();
+                for (node, value) in [(1, 50.0), (2, 51.0), (3, 50.0), (4, 90.0)] {
+                    sender.report(node, round, value);
+                }
+            }
+        });
+        Self(stop, Some(thread))
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        let ended = self.1.take().map(JoinHandle::join);
+        assert!(ended.is_none_or(|ended| ended.is_ok()), "the sender's thread");
+    }
+}
+
+struct Phone {
+    socket: UdpSocket,
+    verifier: Verifier,
+}
+
+impl Phone {
+    fn new(site: &Site) -> Self {
+        let text = std::fs::read_to_string(site.path("registry.toml")).expect("the registry");
+        let registry = Arc::new(Registry::parse(&text).expect("a registry"));
+        let mut verifier = Verifier::new(registry, Limits::default()).for_node(CLIENT);
+        verifier.track(ENGINE, STREAM).expect("room for a stream");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        Self { socket, verifier }
+    }
+
+    fn ask(&self, to: SocketAddr, query: &str) {
+        let action =
+            RequestAction::Start { query, validity_ns: 1 << 40, ttl_ns: 120_000_000_000, period_ns: 1 };
+        let mut bytes = Vec::new();
+        let request = Request { request_id: 5, action };
+        request.encode(now_ns(), ENGINE, &key(CLIENT).identity(CLIENT), &mut bytes).expect("a request");
+        self.socket.send_to(&bytes, to).expect("loopback takes a datagram");
+    }
+
+    /// Takes in what comes until there are so many decisions. Answers come too.
+    fn receive(&mut self, decisions: usize) -> (Vec<DecisionRecord>, Vec<(Outcome, String)>) {
+        let (mut all, mut answers) = (Vec::new(), Vec::new());
+        let until = Instant::now() + Duration::from_secs(20);
+        let mut bytes = [0; 65_536];
+        while all.len() < decisions || (decisions == 0 && answers.is_empty()) {
+            assert!(Instant::now() < until, "{all:?} {answers:?}");
+            let Ok((length, _)) = self.socket.recv_from(&mut bytes) else { continue };
+            let accepted =
+                self.verifier.check(now_ns(), &bytes[..length]).expect("signed by the engine, fresh");
+            if let MessageView::Answer(answer) = accepted.message() {
+                answers.push((answer.outcome, answer.reason.to_owned()));
+            }
+            all.extend(accepted.decisions());
+        }
+        (all, answers)
+    }
+}
+
+/// Nothing is told to it.
+fn kill(mut server: Server) -> String {
+    server.process.kill().expect("the process can be killed");
+    server.process.wait().expect("the process can be waited for");
+    server.log.join().expect("the log was read")
+}
+
+#[test]
+fn a_client_follows_by_datagrams_and_a_restart_forgets_neither_it_nor_the_liar() {
+    let site = site();
+    let mut phone = Phone::new(&site);
+    let server = Server::start(&site, "auto");
+    let traffic = Traffic::to(server.address);
+    phone.ask(server.address, "sea/*");
+    let (_, answers) = phone.receive(0);
+    assert!(matches!(&answers[..], [(Outcome::Unknown, reason)] if reason.contains("sea/*")), "{answers:?}");
+    phone.ask(server.address, "road/7");
+    let (first, answers) = phone.receive(8);
+    assert_eq!(answers.iter().map(|(outcome, _)| *outcome).collect::<Vec<_>>(), [Outcome::Granted]);
+    let whole: Vec<_> = first.iter().filter(|decision| decision.reported == 4).collect();
+    assert!(!whole.is_empty(), "{first:?}");
+    for decision in whole {
+        assert_eq!((decision.stream, decision.decided, decision.replicas), (STREAM, true, 4));
+        assert_eq!(decision.quorum.positions().collect::<Vec<_>>(), [0, 1, 2], "{decision:?}");
+        assert!((49.0..=52.0).contains(&decision.value), "{decision:?}");
+    }
+    drop(traffic);
+    // What changes is kept within a commit or two; the end comes without a word.
+    std::thread::sleep(Duration::from_millis(300));
+    let at = server.address;
+    let log = kill(server);
+    assert!(log.contains("replica=\"r4\"") && log.contains("faulty"), "the liar is named: {log}");
+
+    // The same address again, as an operator would have it.
+    site.edit("serve.toml", "listen = \"127.0.0.1:0\"", &format!("listen = \"{at}\""));
+    let server = Server::start(&site, "auto");
+    let traffic = Traffic::to(server.address);
+    let (second, _) = phone.receive(4);
+    assert!(second.iter().all(|after| first.iter().all(|before| before.round < after.round)));
+    drop(traffic);
+    let log = server.stop(15);
+    assert!(log.contains("requests that were served before"), "{log}");
+    let counters = Ended::read(&site).counters;
+    assert_eq!(counters["nodes_faulty"], 1, "{counters}");
+
+    // An orderly end keeps the ledger: the liar need not be found anew.
+    let server = Server::start(&site, "auto");
+    std::thread::sleep(Duration::from_millis(200));
+    let log = server.stop(15);
+    assert!(log.contains("the ledger of replicas goes on"), "{log}");
+    let counters = Ended::read(&site).counters;
+    assert_eq!((&counters["nodes_faulty"], &counters["nodes_healthy"]), (&1.into(), &3.into()), "{counters}");
+    let replicas = counters["replicas"].as_array().expect("a list");
+    let states: BTreeMap<_, _> = replicas.iter().map(|r| (r["name"].as_str(), r["state"].as_str())).collect();
+    assert_eq!(states.get(&Some("r4")), Some(&Some("faulty")), "{states:?}");
+}
+
+#[test]
+fn centauri_node_follows_too() {
+    let site = site();
+    let server = Server::start(&site, "auto");
+    let address = server.address;
+    site.write(
+        "phone.toml",
+        &format!(
+            "listen = \"127.0.0.1:0\"\nregistry = \"registry.toml\"\nnode = \"phone\"\nkey = \"phone.key\"\n\
+             [client]\nengine = \"engine\"\naddress = \"{address}\"\nstreams = {{ \"road/7\" = 7 }}\n"
+        ),
+    );
+    let mut command = Command::new(env!("CARGO_BIN_EXE_centauri"));
+    command.args(["node", "--config"]).arg(site.path("phone.toml"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut phone = command.spawn().expect("the command runs");
+    let traffic = Traffic::to(address);
+    let lines = BufReader::new(phone.stdout.take().expect("an output")).lines();
+    let seen: Vec<serde_json::Value> = lines
+        .map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"))
+        .filter(|decision: &serde_json::Value| decision["reports"] == 4)
+        .take(3)
+        .collect();
+    drop(traffic);
+    for decision in &seen {
+        assert_eq!(decision["stream"], "road/7");
+        assert_eq!(decision["quorum"], serde_json::json!([0, 1, 2]), "{decision}");
+    }
+    Command::new("kill").args(["-TERM", &phone.id().to_string()]).status().expect("kill runs");
+    assert_eq!(phone.wait().expect("it ends").code(), Some(0));
+    server.stop(15);
+}

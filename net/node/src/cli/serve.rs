@@ -21,6 +21,7 @@ Example configuration:
   node     = \"engine\"           # the server's own name in the registry
   key      = \"engine.key\"       # made by `centauri keygen`
   output   = \"decisions.jsonl\"  # default: -, standard output
+  # proofs = \"proofs\"           # default: none are kept; two signed values of one node for one round, each pair in a file
   # shards = 4                  # default: 1; so many threads divide senders and streams among them
 
   [[streams]]

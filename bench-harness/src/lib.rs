@@ -18,4 +18,5 @@ pub mod readings;
 pub mod report;
 pub mod result;
 pub mod routes;
+pub mod serving;
 pub mod speed;

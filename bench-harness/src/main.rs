@@ -1,7 +1,7 @@
 //! `centauri-bench`: what Centauri is worth, beside every rival and under every attack.
 #![deny(unsafe_code)]
 
-use centauri_bench::{accuracy, compare, ingest, report, speed};
+use centauri_bench::{accuracy, compare, ingest, report, serving, speed};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -21,6 +21,8 @@ enum Command {
     Eval(speed::Args),
     /// Measure how fast signed messages are taken in, from the datagram to decided rounds.
     Ingest(ingest::Args),
+    /// Measure how punctual `centauri serve` is under the traffic of a fleet, and what that takes.
+    Fleet(serving::Args),
     /// Make a page and Markdown of a result file.
     Report(report::Args),
     /// Tell which differences between two result files exceed the runs' own spread.
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
         Command::Accuracy(args) => ended(accuracy::run(&args)),
         Command::Eval(args) => ended(speed::run(&args)),
         Command::Ingest(args) => ended(ingest::run(&args)),
+        Command::Fleet(args) => ended(serving::run(&args)),
         Command::Report(args) => report::main(&args),
         Command::Compare(args) => compare::main(&args),
     }

@@ -3,9 +3,11 @@
 //! Every length is in standard deviations of an honest replica's error (for a partial window: of what such a replica reports
 //! about the ideal output), so that cells of different noise can be compared.
 
+mod fleet;
 mod ingest;
 mod speed;
 
+pub use fleet::Fleet;
 pub use ingest::Ingest;
 pub use speed::{Agreement, By, Growth, Instructions, Settled, Speed, SpeedWork};
 
@@ -40,6 +42,8 @@ pub enum Line {
     Instructions(Box<Instructions>),
     /// How fast signed messages are taken in.
     Ingest(Box<Ingest>),
+    /// How punctual a server was under the traffic of a fleet.
+    Fleet(Box<Fleet>),
 }
 
 /// How a run was made.

@@ -1,12 +1,13 @@
 //! Reading result files: JSON Lines from disk into records whose numbers are in range.
 
+mod fleet;
 mod speed;
 
 pub use speed::SpeedKey;
 
 use super::text::clip;
 use crate::result::{
-    Accuracy, By, Growth, Influence, Ingest, Instructions, Reading, Route, Run, Speed, Stream,
+    Accuracy, By, Fleet, Growth, Influence, Ingest, Instructions, Reading, Route, Run, Speed, Stream,
 };
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -69,6 +70,8 @@ pub struct Results {
     pub instructions: Vec<Instructions>,
     /// One record for each work and verifier of signed messages, likewise.
     pub ingest: Vec<Ingest>,
+    /// One record for each size and way of serving, likewise.
+    pub fleet: Vec<Fleet>,
     /// Records that a later one for the same cell and estimator replaced.
     pub replaced: usize,
     /// Counts of records of kinds that this version doesn't know.
@@ -184,6 +187,7 @@ struct Index {
     growth: BTreeMap<(String, String, By), usize>,
     instructions: BTreeMap<SpeedKey, usize>,
     ingest: BTreeMap<[String; 3], usize>,
+    fleet: BTreeMap<fleet::FleetKey, usize>,
 }
 
 /// What makes two records of real readings speak of the same thing.
@@ -241,6 +245,7 @@ fn take(text: &str, results: &mut Results, index: &mut Index) -> Result<(), Stri
         "growth" => speed::take_growth(text, results, index)?,
         "instructions" => speed::take_instructions(text, results, index)?,
         "ingest" => speed::take_ingest(text, results, index)?,
+        "fleet" => fleet::take_fleet(text, results, index)?,
         _ => {
             let name = clip(&kind, 40);
             if results.others.len() >= OTHER_KINDS_MAX && !results.others.contains_key(&name) {

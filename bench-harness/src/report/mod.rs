@@ -30,7 +30,7 @@ Example:
   centauri-bench report docs/results/accuracy.jsonl --html report.html
   centauri-bench report docs/results/*.jsonl --markdown docs/ACCURACY.md --images docs/img --readme README.md
 
-A README has the lines <!-- accuracy:begin --> and <!-- accuracy:end -->, or the same with `speed` or `ingest`, or several of them; what is between
+A README has the lines <!-- accuracy:begin --> and <!-- accuracy:end -->, or the same with `speed`, `ingest` or `fleet`, or several of them; what is between
 them is replaced by what the results say of it.")]
 #[group(skip)]
 pub struct Args {
@@ -161,7 +161,7 @@ impl Report {
             Block::Figures(vec![figure])
         };
         let mut fronts = Vec::new();
-        let others = !results.speed.is_empty() || !results.ingest.is_empty();
+        let others = !results.speed.is_empty() || !results.ingest.is_empty() || !results.fleet.is_empty();
         if !context.grid.rows.is_empty() || !others {
             let mut front = Vec::new();
             if !context.grid.rows.is_empty() {
@@ -176,6 +176,9 @@ impl Report {
         }
         if !results.ingest.is_empty() {
             fronts.push(("ingest", section::ingest_blocks(&context)));
+        }
+        if !results.fleet.is_empty() {
+            fronts.push(("fleet", section::fleet_blocks(&context)));
         }
         Ok(Self { document, fronts })
     }

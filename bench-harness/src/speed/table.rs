@@ -42,7 +42,8 @@ pub fn of(lines: &[Line]) -> String {
             | Line::Stream(_)
             | Line::Reading(_)
             | Line::Route(_)
-            | Line::Ingest(_) => {}
+            | Line::Ingest(_)
+            | Line::Fleet(_) => {}
         }
     }
     text

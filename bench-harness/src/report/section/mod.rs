@@ -5,6 +5,7 @@ mod calibration;
 mod coverage;
 mod error;
 mod faults;
+mod fleet;
 mod guide;
 mod influence;
 mod ingest;
@@ -18,6 +19,7 @@ mod summary;
 mod worst;
 
 pub(super) use error::picture as error_picture;
+pub(super) use fleet::blocks as fleet_blocks;
 pub(super) use ingest::blocks as ingest_blocks;
 pub(super) use speed::{picture as speed_picture, table as speed_table};
 pub(super) use summary::table as summary_table;
@@ -62,7 +64,7 @@ pub trait Section: Sync {
 }
 
 /// All sections in the report's order.
-pub const SECTIONS: [&dyn Section; 15] = [
+pub const SECTIONS: [&dyn Section; 16] = [
     &run::Runs,
     &summary::Summary,
     &guide::Guide,
@@ -77,6 +79,7 @@ pub const SECTIONS: [&dyn Section; 15] = [
     &routes::Routes,
     &speed::Speed,
     &ingest::Ingest,
+    &fleet::Fleet,
     &rest::Rest,
 ];
 

@@ -16,7 +16,9 @@ mod token;
 mod verify_proof;
 mod watch;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Proximal consensus: an answer at the deadline, whatever has come, with the quorum that speaks for it and an honest
@@ -72,6 +74,15 @@ pub fn main() -> ExitCode {
             eprintln!("centauri: {error:#}");
             ExitCode::from(2)
         }
+    }
+}
+
+/// Prints a configuration.
+fn print_config(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever read the output has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("standard output"),
     }
 }
 

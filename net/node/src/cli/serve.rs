@@ -2,8 +2,6 @@
 
 use crate::backends::BackendChoice;
 use crate::serve::{ServeConfig, serve};
-use anyhow::Context;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Run the engine server: it listens for signed frames of replicas, assembles rounds of many streams, and writes a
@@ -29,6 +27,16 @@ Example configuration:
   id       = 7                  # as in the replicas' frames
   period_s = 1.0                # a round a second; window 0 opens at epoch_s (default 0, Unix time)
   # close_after_s = 1.5         # default: the model's output deadline and link deadline together
+
+  [[streams]]                   # one that replicas compute because they are asked
+  name     = \"road/a\"
+  query    = \"mean(road/a/*) over 60s by 61s\"  # names of the replicas' catalogues; no id
+  period_s = 30.0               # a window every so often, counted from the Unix epoch
+  # validity_s = 20             # default: all of a window counts; else only readings this young at its close
+
+  [[upstreams]]                 # a replica that is asked for its streams of those above
+  node     = \"replica-1\"
+  address  = \"10.0.0.1:7702\"
 
   [tcp]                         # default: none; frames from connections, each after its length (4 bytes)
   listen   = \"0.0.0.0:7700\"
@@ -72,15 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     config.backend = arguments.backend.unwrap_or(config.backend);
     if arguments.print_config {
-        return print(&config);
+        return super::print_config(&config.to_toml()?);
     }
     serve(config, &*super::signals::counted()?)
-}
-
-fn print(config: &ServeConfig) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(config.to_toml()?.as_bytes()) {
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed.context("standard output"),
-    }
 }

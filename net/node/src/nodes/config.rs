@@ -2,13 +2,13 @@
 
 use anyhow::{Context, anyhow, bail, ensure};
 use centauri_engine::Computation;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// What `centauri node --config` reads. Paths are relative to the file's folder. It has exactly one of the tables `[source]`,
 /// `[replica]`, `[monitor]` and `[client]`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
     /// The UDP address to listen on.
@@ -41,7 +41,7 @@ pub struct NodeConfig {
 }
 
 /// Bounds on what others may ask.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SubscribersConfig {
     /// The most requests served at a time.
@@ -70,7 +70,7 @@ impl Default for SubscribersConfig {
 }
 
 /// A source: where its readings come from.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceTable {
     /// The number of its stream.
@@ -85,7 +85,7 @@ pub struct SourceTable {
 }
 
 /// A client that follows an engine's decisions: they go to standard output, a line of JSON each.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientTable {
     /// The registry's name of the engine.
@@ -97,7 +97,7 @@ pub struct ClientTable {
 }
 
 /// A stream that is computed from.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedTable {
     /// Its name.
@@ -111,7 +111,7 @@ pub struct NamedTable {
 }
 
 /// A replica: what it can compute from, and what it computes unasked.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicaTable {
     /// Where samples go, and what share of values; without it none are sent.
@@ -130,7 +130,7 @@ pub struct ReplicaTable {
 }
 
 /// Where samples go.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SamplesTable {
     /// The monitor's address.
@@ -138,7 +138,7 @@ pub struct SamplesTable {
 }
 
 /// A stream that a replica computes unasked.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReplicaStreamTable {
     /// Its number.
@@ -171,7 +171,7 @@ pub struct ReplicaStreamTable {
 }
 
 /// What a replica of a later stage decides: as in the configuration of `centauri serve`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DecidesTable {
     /// The model file.
@@ -183,7 +183,7 @@ pub struct DecidesTable {
 }
 
 /// The monitor.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MonitorTable {
     /// Who is told.
@@ -193,7 +193,7 @@ pub struct MonitorTable {
 }
 
 /// A distribution that the monitor keeps up to date.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MonitoredTable {
     /// Its name.
@@ -242,16 +242,30 @@ impl NodeConfig {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
         let mut config = Self::parse(&text).with_context(|| file.display().to_string())?;
         let folder = file.parent().unwrap_or(Path::new(""));
-        config.registry = folder.join(&config.registry);
-        config.key = folder.join(&config.key);
-        config.counters = config.counters.map(|path| folder.join(path));
-        if let Some(source) = config.source.as_mut().filter(|source| source.readings != *"-") {
-            source.readings = folder.join(&source.readings);
-        }
-        if let Some(decides) = config.replica.as_mut().and_then(|replica| replica.decides.as_mut()) {
-            decides.model = folder.join(&decides.model);
-        }
+        config.paths().into_iter().for_each(|path| *path = folder.join(&*path));
         Ok(config)
+    }
+
+    /// The files that it names.
+    fn paths(&mut self) -> Vec<&mut PathBuf> {
+        let mut all = vec![&mut self.registry, &mut self.key];
+        all.extend(&mut self.counters);
+        all.extend(self.source.as_mut().map(|source| &mut source.readings).filter(|path| **path != *"-"));
+        all.extend(self.replica.as_mut().and_then(|replica| Some(&mut replica.decides.as_mut()?.model)));
+        all
+    }
+
+    /// The whole configuration as TOML, every key with the value in force: [`NodeConfig::parse`] reads it back to the same. Paths are
+    /// absolute, so that the text holds in any folder; keys that are not set are left out.
+    ///
+    /// # Errors
+    /// A path that is not text.
+    pub fn to_toml(&self) -> anyhow::Result<String> {
+        let mut config = self.clone();
+        for path in config.paths() {
+            *path = std::path::absolute(&*path).with_context(|| path.display().to_string())?;
+        }
+        toml::to_string(&config).context("the configuration as TOML")
     }
 
     /// Reads a configuration's text.
@@ -285,6 +299,10 @@ impl NodeConfig {
             crate::serve::positive(&key("deadline_s"), stream.deadline_s)?;
             stream.length_s.map_or(Ok(()), |length| crate::serve::positive(&key("length_s"), length))?;
             stream.computation()?;
+        }
+        let decides = self.replica.iter().filter_map(|replica| replica.decides.as_ref());
+        for (index, stream) in decides.flat_map(|decides| &decides.streams).enumerate() {
+            stream.check(index).context("replica.decides")?;
         }
         for monitored in self.monitor.iter().flat_map(|monitor| &monitor.distributions) {
             monitored.kind()?;

@@ -13,7 +13,7 @@ pub use config::{
 
 use crate::clock::now_ns;
 use crate::node::Node;
-use crate::serve::{nanoseconds, own_identity, read_registry};
+use crate::serve::{driver_json, nanoseconds, own_identity, read_registry};
 use anyhow::{Context, anyhow};
 use centauri_roles::{Effect, Effects, Role, SubscriberLimits};
 use centauri_uring::{DatagramDriver, DriverConfig};
@@ -113,9 +113,16 @@ impl Parts<'_> {
             node.step(&mut seen)?;
         }
         node.act(end, seen);
+        self.write_counters(&node)
+    }
+
+    /// Writes the role's counters, and the driver's below `driver`.
+    fn write_counters<R: Role>(&self, node: &Node<R>) -> anyhow::Result<()> {
         let counters =
             node.role().counters().into_iter().map(|(name, count)| (name.to_owned(), count.into()));
-        let counters: serde_json::Map<String, serde_json::Value> = counters.collect();
+        let mut counters: serde_json::Map<String, serde_json::Value> = counters.collect();
+        counters.insert("driver".to_owned(), driver_json(node.driver_counters()));
+        counters.insert("datagrams_shed".to_owned(), node.shed().into());
         let text = serde_json::to_string(&counters)?;
         match &self.config.counters {
             Some(file) => std::fs::write(file, text + "\n").with_context(|| file.display().to_string()),

@@ -3,20 +3,22 @@
 use super::{DecidesTable, Parts, ReplicaStreamTable, ReplicaTable};
 use crate::backends::{self, BackendChoice, OpenOptions};
 use crate::clock::now_ns;
-use crate::serve::{nanoseconds, prepare_streams};
+use crate::node::Node;
+use crate::serve::{Compiler, nanoseconds, prepare_streams};
 use anyhow::{anyhow, bail};
 use centauri_engine::Session;
 use centauri_roles::{
-    Catalogue, ClientConfig, ComputationLimits, NamePattern, NamedStream, Relay, Replica, ReplicaConfig,
-    ReplicaStream, SamplePolicy, SourceStream, StreamQuery, Upstream, Windows,
+    Catalogue, ClientConfig, ComputationLimits, Effect, NamePattern, NamedStream, Relay, Replica,
+    ReplicaConfig, ReplicaStream, SamplePolicy, SourceStream, StreamQuery, Upstream, Windows,
 };
 use centauri_wire::StreamId;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
 
 pub(super) fn run(parts: &Parts<'_>, table: &ReplicaTable, stop: &AtomicUsize) -> anyhow::Result<()> {
     let catalogue = catalogue(parts, table)?;
-    let decided = table.decides.as_ref().map(|decides| decides.names()).unwrap_or_default();
+    let decided = table.decides.as_ref().map(DecidesTable::names).transpose()?.unwrap_or_default();
     let mut streams = Vec::with_capacity(table.streams.len());
     for stream in &table.streams {
         streams.push(replica_stream(parts, stream, &catalogue, &decided)?);
@@ -31,7 +33,7 @@ pub(super) fn run(parts: &Parts<'_>, table: &ReplicaTable, stop: &AtomicUsize) -
             computations_max: table.computations_max,
             ..ComputationLimits::default()
         },
-        samples: table.samples.as_ref().map(|samples| SamplePolicy::new(samples.monitor)),
+        samples: samples(table)?,
         subscribers: parts.subscribers,
         limits: parts.limits,
         ..ReplicaConfig::default()
@@ -51,21 +53,47 @@ pub(super) fn run(parts: &Parts<'_>, table: &ReplicaTable, stop: &AtomicUsize) -
     let client = ClientConfig {
         streams: prepared.streams,
         upstreams: prepared.upstreams,
+        computations: prepared.computations,
         limits: parts.limits,
         ..ClientConfig::default()
     };
     let options = OpenOptions { rounds_max: Some(client.streams.len()), ..OpenOptions::default() };
+    let compiler = RefCell::new(Compiler::new(prepared.fleet.clone()));
     let session = Session::new(prepared.fleet, backends::open(BackendChoice::Simd, &options)?.backend);
     let relay = Relay::new(&client, &config, &parts.registry, &parts.identity, session, now_ns())?;
     let end = |relay: &mut Relay, now, effects: &mut _| relay.stop(now, effects);
-    parts.drive(parts.open(relay)?, stop, |_| Ok(()), end)
+    let install = |node: &mut Node<Relay>| {
+        if let Some(fleet) = compiler.borrow_mut().finished()
+            && let Err(error) = node.role_mut().install(fleet)
+        {
+            tracing::warn!(%error, "a published distribution is not used");
+        }
+        Ok(())
+    };
+    let see = |effect: Effect<'_>| {
+        if let Effect::Published { name, distribution } = &effect {
+            compiler.borrow_mut().publish(name, distribution);
+        }
+        super::tell(effect);
+    };
+    parts.drive_seeing(parts.open(relay)?, stop, install, see, end)
 }
 
 impl DecidesTable {
     /// Names and numbers of what is decided.
-    fn names(&self) -> BTreeMap<&str, StreamId> {
-        self.streams.iter().map(|stream| (stream.name.as_str(), StreamId(stream.id))).collect()
+    fn names(&self) -> anyhow::Result<BTreeMap<&str, StreamId>> {
+        self.streams.iter().map(|stream| Ok((stream.name.as_str(), stream.stream()?))).collect()
     }
+}
+
+/// Where samples go. Which values are sampled nobody is to foresee.
+fn samples(table: &ReplicaTable) -> anyhow::Result<Option<SamplePolicy>> {
+    let Some(samples) = &table.samples else { return Ok(None) };
+    let mut seed = [0; 8];
+    if let Err(error) = getrandom::fill(&mut seed) {
+        bail!("the operating system gives no randomness: {error}");
+    }
+    Ok(Some(SamplePolicy { seed: u64::from_le_bytes(seed), ..SamplePolicy::new(samples.monitor) }))
 }
 
 fn catalogue(parts: &Parts<'_>, table: &ReplicaTable) -> anyhow::Result<Catalogue> {

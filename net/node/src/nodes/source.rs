@@ -67,6 +67,10 @@ fn pass_on(mut input: impl BufRead, send: &SyncSender<std::io::Result<String>>) 
         let read = limited.read_until(b'\n', &mut line);
         let line = match read {
             Ok(0) => return,
+            Ok(LINE_BYTES_MAX) if line.last() != Some(&b'\n') => {
+                // Its end is no line of its own, and may look like a reading.
+                input.skip_until(b'\n').map(|_| String::from_utf8_lossy(&line).into_owned() + "…")
+            }
             Ok(_) => Ok(String::from_utf8_lossy(&line).into_owned()),
             Err(error) => Err(error),
         };
@@ -133,11 +137,13 @@ mod tests {
     #[test]
     fn no_line_is_longer_than_the_limit() {
         let (send, receive) = sync_channel(16);
-        let input = [vec![b'7'; 600], b"\n8\n\xff\n9".to_vec()].concat();
+        let longest = [vec![b' '; LINE_BYTES_MAX - 2], b"6\n".to_vec()].concat();
+        let input = [vec![b'7'; 600], b"\n8\n\xff\n".to_vec(), longest, b"9".to_vec()].concat();
         pass_on(&*input, &send);
         drop(send);
         let lines: Vec<String> = receive.iter().map(Result::unwrap).collect();
-        assert!(lines.iter().all(|line| line.len() <= LINE_BYTES_MAX + 2));
-        assert_eq!(lines.last().map(String::as_str), Some("9"));
+        assert!(lines.iter().all(|line| line.len() <= LINE_BYTES_MAX + 3));
+        let read: Vec<_> = lines.iter().map(|line| reading(line).ok().flatten()).collect();
+        assert_eq!(read, [None, Some((None, 8.0)), None, Some((None, 6.0)), Some((None, 9.0))]);
     }
 }

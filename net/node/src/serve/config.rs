@@ -2,6 +2,7 @@
 
 use super::health::HealthTable;
 use super::journal::JournalConfig;
+use super::streams::{StreamConfig, UpstreamConfig};
 use super::tcp::TcpConfig;
 use crate::backends::BackendChoice;
 use crate::http::HttpConfig;
@@ -9,7 +10,6 @@ use anyhow::{Context, bail, ensure};
 use centauri_uring::DriverConfig;
 use centauri_wire::VerifierChoice;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -92,37 +92,6 @@ pub struct ServeConfig {
     /// Nodes that are asked to stream to this server.
     #[serde(default)]
     pub upstreams: Vec<UpstreamConfig>,
-}
-
-/// One logical stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StreamConfig {
-    /// Its name in the model file.
-    pub name: String,
-    /// Its number in the replicas' frames.
-    pub id: u32,
-    /// Length of a round's window, in seconds.
-    pub period_s: f64,
-    /// Unix time at which window 0 opens, in seconds.
-    #[serde(default)]
-    pub epoch_s: f64,
-    /// When a round is decided, in seconds after its window opens. Without it: the model's output deadline and link
-    /// deadline together.
-    pub close_after_s: Option<f64>,
-    /// Registry names of the replicas, by name in the model; a replica that is not listed has the same name in both.
-    #[serde(default)]
-    pub replicas: BTreeMap<String, String>,
-}
-
-/// A node that is asked to stream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct UpstreamConfig {
-    /// Its name in the registry.
-    pub node: String,
-    /// Where it listens.
-    pub address: SocketAddr,
 }
 
 fn auto() -> String {
@@ -289,24 +258,14 @@ impl ServeConfig {
             bail!("streams: found none, expected at least one [[streams]] table");
         }
         for (index, stream) in self.streams.iter().enumerate() {
-            let key = |field: &str| format!("streams[{index}] {:?}: {field}", stream.name);
-            positive(&key("period_s"), stream.period_s)?;
-            if let Some(close_after) = stream.close_after_s {
-                positive(&key("close_after_s"), close_after)?;
-            }
-            ensure!(
-                stream.epoch_s.is_finite() && stream.epoch_s.abs() <= SECONDS_MAX,
-                "{}: found {}, expected Unix time in seconds",
-                key("epoch_s"),
-                stream.epoch_s
-            );
+            stream.check(index)?;
         }
         Ok(())
     }
 }
 
 /// Times beyond some 270 years do not fit 64 bits of nanoseconds.
-const SECONDS_MAX: f64 = 8.5e9;
+pub(super) const SECONDS_MAX: f64 = 8.5e9;
 
 pub(crate) fn positive(key: &str, seconds: f64) -> anyhow::Result<()> {
     ensure!(
@@ -362,7 +321,9 @@ period_s = 1
              [health]\nrounds_between_false_alarms = 5e4\n[journal]\npath = \"/j.redb\"\nkeep_s = 3.5\nkeep_bytes = 2000000\ncommit_ms = 5\nclock_ahead_s = 0.5\n\
              [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
         );
-        let full = full + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n";
+        let full = full
+            + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n[[streams]]\nname = \"b\"\nperiod_s = 2\n\
+               query = \"mean(road/*)\"\nvalidity_s = 9\n";
         for text in [GOOD, &full] {
             let config = ServeConfig::parse(text).unwrap().absolute().unwrap();
             let printed = config.to_toml().unwrap();

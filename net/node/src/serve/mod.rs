@@ -10,14 +10,18 @@ mod proofs;
 mod setup;
 mod shard;
 mod shards;
+mod streams;
 mod tcp;
 
-pub use config::{ServeConfig, StreamConfig, UpstreamConfig};
+pub(crate) use compiler::Compiler;
+pub use config::ServeConfig;
 pub(crate) use config::{nanoseconds, positive};
 pub use health::HealthTable;
 pub use journal::JournalConfig;
 pub(crate) use keeping::{DISTRIBUTIONS, Kept, parse_kept, time_text};
+pub(crate) use output::driver_json;
 pub(crate) use setup::{own_identity, prepare_streams, read_registry};
+pub use streams::{StreamConfig, UpstreamConfig};
 pub use tcp::TcpConfig;
 
 use crate::clock::now_ns;
@@ -27,7 +31,6 @@ use anyhow::Context;
 use centauri_engine::{CompiledModel, Fleet, Stream};
 use centauri_roles::{Client, Effect, Note, Role};
 use centauri_wire::{BatchVerifier, Fallback};
-use compiler::Compiler;
 use health::ClientKeeper;
 use keeping::{DistributionKeeper, Keeper, Opening, Recorder};
 use output::{AllCounters, DecisionOutput};

@@ -160,7 +160,8 @@ fn tcp_json(connections: &Connections) -> serde_json::Value {
     })
 }
 
-fn driver_json(counters: DriverCounters) -> serde_json::Value {
+/// A driver's counters.
+pub(crate) fn driver_json(counters: DriverCounters) -> serde_json::Value {
     serde_json::json!({
         "datagrams": counters.datagrams,
         "received_trains": counters.received_trains,

@@ -1,13 +1,16 @@
 //! From a configuration to the parts of a server.
 
-use super::config::{ServeConfig, StreamConfig, UpstreamConfig, nanoseconds};
+use super::config::{ServeConfig, nanoseconds};
 use super::proofs::Proofs;
+use super::streams::{Computed, StreamConfig, UpstreamConfig};
 use crate::backends::{self, OpenOptions};
 use crate::connections::Connections;
 use anyhow::{Context, anyhow, bail};
 use centauri_engine::{Fleet, Link, ModelSet, Session, StreamSpec};
 use centauri_files::{locate, parse_model, read_model_text};
-use centauri_roles::{ClientConfig, ClientStream, RoundTiming, Sharding, StreamQuery, Upstream, Windows};
+use centauri_roles::{
+    ClientConfig, ClientStream, ComputationUpstream, RoundTiming, Sharding, StreamQuery, Upstream, Windows,
+};
 use centauri_uring::{DatagramDriver, Steering};
 use centauri_wire::{KeyFile, Limits, NodeEntry, NodeId, Registry, Role, SigningIdentity, StreamId};
 use std::collections::BTreeMap;
@@ -28,7 +31,7 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
     let identity = own_identity(&config.registry, &registry, &config.node, &config.key, &roles)?;
     let prepared =
         prepare_streams(&config.model, &config.registry, &config.streams, &config.upstreams, &registry)?;
-    let Streams { streams, upstreams, fleet } = prepared;
+    let Streams { streams, upstreams, computations, fleet } = prepared;
     let freshness_ns = nanoseconds(config.freshness_s).unsigned_abs();
     let limits = Limits {
         past_ns: freshness_ns,
@@ -42,6 +45,7 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
     let client = ClientConfig {
         streams,
         upstreams,
+        computations,
         limits,
         verifier,
         evidence_bytes,
@@ -65,6 +69,8 @@ pub(crate) fn open_proofs(config: &ServeConfig, registry: &Arc<Registry>) -> any
 pub(crate) struct Streams {
     pub(crate) streams: Vec<ClientStream>,
     pub(crate) upstreams: Vec<Upstream>,
+    /// Computations that replicas are asked for.
+    pub(crate) computations: Vec<ComputationUpstream>,
     pub(crate) fleet: Fleet,
 }
 
@@ -80,11 +86,12 @@ pub(crate) fn prepare_streams(
     let files = (model_file, registry_file);
     let specs: BTreeMap<&str, &StreamSpec> =
         model.1.streams.iter().map(|spec| (spec.name.as_str(), spec)).collect();
+    let computed = streams.iter().map(StreamConfig::computed).collect::<Result<Vec<_>, _>>()?;
     let streams =
         streams.iter().map(|s| client_stream(files, s, &specs, registry)).collect::<Result<Vec<_>, _>>()?;
-    let upstreams = upstreams(registry_file, asked, &streams, registry)?;
+    let (upstreams, computations) = upstreams(registry_file, asked, (&streams, &computed), registry)?;
     let fleet = compile(model_file, &model)?;
-    Ok(Streams { streams, upstreams, fleet })
+    Ok(Streams { streams, upstreams, computations, fleet })
 }
 
 /// A session for each shard.
@@ -229,7 +236,7 @@ fn client_stream(
     let windows = Windows::new(nanoseconds(stream.epoch_s), nanoseconds(stream.period_s))?;
     let timing = RoundTiming { windows, close_after_ns: nanoseconds(close_after_s) };
     let name = stream.name.clone();
-    Ok(ClientStream { name, stream: StreamId(stream.id), replicas, timing, first_round: i64::MIN })
+    Ok(ClientStream { name, stream: stream.stream()?, replicas, timing, first_round: i64::MIN })
 }
 
 /// The latest that the model expects a report: the replica's deadline and then the link's.
@@ -244,28 +251,43 @@ fn model_deadline(spec: &StreamSpec) -> Option<f64> {
     Some(spec.output.deadline? + latest?)
 }
 
-/// Each upstream is asked for the streams that it is a replica of.
+/// What a replica is asked for.
+#[derive(Default)]
+struct Wanted<'a> {
+    streams: Vec<StreamId>,
+    computations: Vec<&'a Computed>,
+}
+
+/// Each upstream is asked for the streams that it is a replica of: those that it computes unasked, and those that it is to compute.
 fn upstreams(
     registry_file: &Path,
     asked: &[UpstreamConfig],
-    streams: &[ClientStream],
+    (streams, computed): (&[ClientStream], &[Option<Computed>]),
     registry: &Registry,
-) -> anyhow::Result<Vec<Upstream>> {
-    let mut wanted: BTreeMap<NodeId, Vec<StreamId>> = BTreeMap::new();
-    for stream in streams {
+) -> anyhow::Result<(Vec<Upstream>, Vec<ComputationUpstream>)> {
+    let mut wanted: BTreeMap<NodeId, Wanted<'_>> = BTreeMap::new();
+    for (stream, computed) in streams.iter().zip(computed) {
         for &replica in &stream.replicas {
-            wanted.entry(replica).or_default().push(stream.stream);
+            let of_node = wanted.entry(replica).or_default();
+            match computed {
+                Some(computed) => of_node.computations.push(computed),
+                None => of_node.streams.push(stream.stream),
+            }
         }
     }
-    let upstream = |upstream: &UpstreamConfig| {
-        let node = node_named(registry_file, registry, "upstreams", &upstream.node)?.id;
-        let streams = wanted.get(&node).ok_or_else(|| {
-            anyhow!("upstreams: found {:?}, expected a replica of one of the streams", upstream.node)
-        })?;
-        let query = StreamQuery::of(streams.iter().copied());
-        Ok(Upstream { node, address: upstream.address, query })
-    };
-    asked.iter().map(upstream).collect()
+    let (mut upstreams, mut computations) = (Vec::new(), Vec::new());
+    for UpstreamConfig { node: name, address } in asked {
+        let (node, address) = (node_named(registry_file, registry, "upstreams", name)?.id, *address);
+        let of_node = wanted
+            .get(&node)
+            .ok_or_else(|| anyhow!("upstreams: found {name:?}, expected a replica of one of the streams"))?;
+        if !of_node.streams.is_empty() {
+            let query = StreamQuery::of(of_node.streams.iter().copied());
+            upstreams.push(Upstream { node, address, query });
+        }
+        computations.extend(of_node.computations.iter().map(|computed| computed.of(node, address)));
+    }
+    Ok((upstreams, computations))
 }
 
 #[cfg(test)]

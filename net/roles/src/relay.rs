@@ -101,7 +101,9 @@ impl Relay {
     /// Gives the replica what the client has decided, and passes the rest on.
     fn pass_on(&mut self, now_ns: i64, effects: &mut Effects) {
         for effect in self.inner.iter() {
-            let Effect::Decided(Decided { stream, round, decision, .. }) = effect else { continue };
+            let Effect::Decided(Decided { stream, round, deadline_ns, decision, .. }) = effect else {
+                continue;
+            };
             let Some(&(number, windows)) = self.decided.get(&stream.0) else { continue };
             if decision.status != Status::Decided {
                 self.without_quorum += 1;
@@ -110,7 +112,8 @@ impl Relay {
             let Some(at_ns) = windows.opens_ns(round) else { continue };
             let certainty = Certainty { sd: decision.sd, confidence: decision.confidence.clamp(0.0, 1.0) };
             let reading = Reading { source: 0, sequence: round, at_ns, value: decision.value, certainty };
-            self.replica.take_decided(now_ns, number, reading, effects);
+            // It is what was known by the round's deadline, however late that is looked at.
+            self.replica.take_decided(deadline_ns.min(now_ns), number, reading, effects);
         }
         effects.append(&self.inner);
         self.inner.clear();

@@ -355,3 +355,111 @@ fn a_request_for_another_node_is_refused_by_its_receiver() {
     assert_eq!(world.count(REPLICAS[0], "rejected_wrong_receiver"), 1);
     assert_eq!(world.count(REPLICAS[0], "requests_started"), 0);
 }
+
+/// Two computations that share a number: their digests have 31 bits.
+fn of_one_number() -> (String, String) {
+    let number = |text: &str| text.parse::<ComputationQuery>().unwrap().stream(S, 60 * S);
+    let low = |at: u32| format!("count(road/a/0 > -{at}.5) over 1s by 100ms");
+    let known: BTreeMap<StreamId, u32> = (0..150_000).map(|at| (number(&low(at)), at)).collect();
+    let high = (100..).map(|at| format!("count(road/a/0 > {at}.5) over 1s by 900ms"));
+    let mut found = high.filter_map(|text| Some((low(*known.get(&number(&text))?), text)));
+    found.next().unwrap()
+}
+
+#[test]
+fn computations_of_one_number_do_not_convict_the_replica_that_did_both() {
+    let (low, high) = of_one_number();
+    let mut world = roads(SubscriberLimits::default());
+    let (replica, second) = (REPLICAS[0], 1_000_000_000);
+    world.run(4_500 * MS);
+    world.ask(CLIENT, replica, start(1, &low, MINUTE, second, MINUTE));
+    world.run(5_200 * MS);
+    let cancel = centauri_wire::Request { request_id: 1, action: centauri_wire::RequestAction::Cancel };
+    world.ask(CLIENT, replica, cancel);
+    world.run(5_250 * MS);
+    world.ask(CLIENT, replica, start(2, &high, MINUTE, second, MINUTE));
+    world.run(9 * S);
+    assert_eq!(world.count(replica, "computations_begun"), 2);
+    let mut said: BTreeMap<(StreamId, i64), BTreeSet<u64>> = BTreeMap::new();
+    for (_, record, _) in &world.records {
+        said.entry((record.stream, record.round)).or_default().insert(record.value.to_bits());
+    }
+    assert!(said.len() >= 3 && said.keys().all(|(stream, _)| stream.0 >> 31 == 1));
+    assert!(said.values().all(|values| values.len() == 1), "{said:?}");
+}
+
+#[test]
+fn who_asks_for_everything_keeps_no_computation_running() {
+    let mut world = roads(SubscriberLimits::default());
+    let (replica, second) = (REPLICAS[0], 1_000_000_000);
+    world.ask(CLIENT, replica, start(1, "sum(road/a/*)", 3 * second, second, MINUTE));
+    world.run(S);
+    world.ask(OTHER_CLIENT, replica, start(1, "*", MINUTE, 1, MINUTE));
+    world.run(6 * S);
+    assert!(world.answered().iter().all(|(outcome, _)| *outcome == Outcome::Granted));
+    assert!(world.records.iter().any(|(to, ..)| *to == OTHER_CLIENT), "it sees what others ask for");
+    assert_eq!(world.count(replica, "computations_ended"), 1);
+}
+
+#[test]
+fn a_computation_without_results_ends_when_nobody_asks_for_it() {
+    let (replica, second) = (REPLICAS[0], 1_000_000_000);
+    // Windows without readings have no mean; and of windows that are closed in a year none is ever due.
+    for period in [second, 365 * 86_400 * second] {
+        let mut world = World::new();
+        world.add(replica, self::replica(SubscriberLimits::default()), 0);
+        world.run(100 * MS);
+        world.ask(CLIENT, replica, start(1, "mean(road/a/*) over 1s", 3 * second, period, MINUTE));
+        world.run(2 * S);
+        assert_eq!(world.count(replica, "computations_begun"), 1);
+        world.run(8 * S);
+        assert!(world.records.is_empty());
+        assert_eq!(world.count(replica, "requests_expired"), 1, "{period}");
+        assert_eq!(world.count(replica, "computations_ended"), 1, "{period}");
+    }
+}
+
+/// land → county → a computation that a client asks for, pretending that land waits for it.
+#[test]
+fn a_client_cannot_close_a_circle_between_replicas() {
+    let names = ["town", "county", "land"];
+    let mut world = World::new();
+    let county = NamedStream {
+        name: "county".into(),
+        node: REPLICAS[1],
+        stream: StreamId(2),
+        address: address(REPLICAS[1]),
+    };
+    let config =
+        ReplicaConfig { catalogue: Catalogue::new(vec![county]).unwrap(), ..ReplicaConfig::default() };
+    world.add(REPLICAS[0], Replica::new(&config, registry(), identity(REPLICAS[0]), 0).unwrap(), 0);
+    world.add(REPLICAS[1], waiting(1, 2, names), 0);
+    world.add(REPLICAS[2], waiting(2, 3, names), 0);
+    world.run(S);
+    let second = 1_000_000_000;
+    world.ask(CLIENT, REPLICAS[0], start(1, "last(county) via land", MINUTE, second, MINUTE));
+    world.run(40 * S);
+    assert_eq!(world.answered()[0].0, Outcome::Granted);
+    assert_eq!(world.count(REPLICAS[1], "requests_started"), 1, "the computation is fed");
+    assert_eq!(world.count(REPLICAS[2], "requests_refused_cycle"), 0);
+}
+
+#[test]
+fn patterns_fit_names_only_and_each_stream_counts_once() {
+    let names = ["town", "", ""];
+    let mut world = World::new();
+    world.add(REPLICAS[0], waiting(0, 1, names), 0);
+    world.add(REPLICAS[1], waiting(1, 2, names), 0);
+    let cases = [
+        (REPLICAS[0], "**", Outcome::Granted),
+        (REPLICAS[0], "t*,*n,town", Outcome::Granted),
+        (REPLICAS[0], "t*,x*", Outcome::Unknown),
+        (REPLICAS[1], "**", Outcome::Unknown),
+        (REPLICAS[1], "9,1-3,2", Outcome::Granted),
+    ];
+    for (node, query, outcome) in cases {
+        world.ask(CLIENT, node, start(1, query, MINUTE, 1, MINUTE));
+        world.run(world.now + 20 * MS);
+        assert_eq!(world.answered()[0].0, outcome, "{query}");
+    }
+}

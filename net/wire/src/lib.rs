@@ -87,7 +87,7 @@ pub use key::{KeyError, PublicKey};
 pub use limits::*;
 pub use malformed::MalformedReason;
 pub use nonce_window::NonceWindow;
-pub use proof::{Equivocation, EquivocationProof, ProofError, contradiction, reports};
+pub use proof::{Equivocation, EquivocationProof, ProofError, Reported, contradiction, reports};
 pub use reassembler::{Reassembler, StreamError, StreamFrame, encode_on_stream};
 pub use record::{Record, Records, StreamId};
 pub use registry::{NodeEntry, Registry};

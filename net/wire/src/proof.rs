@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::bytes::Reader;
 use crate::{
-    FRAME_BYTES_MAX, FrameView, MalformedReason, MessageView, NodeId, Registry, StreamId,
+    FRAME_BYTES_MAX, FrameView, MalformedReason, MessageView, NodeId, Record, Registry, Role, StreamId,
     check_signature_shape,
 };
 
@@ -13,6 +13,10 @@ const MAGIC: [u8; 8] = *b"CENTPRF\x01";
 
 /// Two frames that one node signed, with different values for the same round of the same stream: whoever has its public key sees
 /// that it is faulty, at any time, and without trusting whoever shows them.
+///
+/// A source's rounds are numbers of readings, which begin anew when it does, and the number of a computation on request is a
+/// digest of 31 bits, for which two computations can be found that share it. There two values prove something only if they are of
+/// the same time: see [`Reported::contradicts`].
 ///
 /// ```
 /// use centauri_wire::*;
@@ -135,7 +139,8 @@ impl<'a> EquivocationProof<'a> {
         if second.header().sender != node {
             return Err(ProofError::Senders(node, second.header().sender));
         }
-        let key = registry.by_id(node).ok_or(ProofError::UnknownSender(node))?.key;
+        let entry = registry.by_id(node).ok_or(ProofError::UnknownSender(node))?;
+        let (key, role) = (entry.key, entry.role);
         for (which, frame) in (1..).zip(&frames) {
             let good = check_signature_shape(frame.signature()).is_ok()
                 && key.verify(frame.signed_message().as_bytes(), frame.signature());
@@ -143,29 +148,69 @@ impl<'a> EquivocationProof<'a> {
                 return Err(ProofError::Signature { which, node });
             }
         }
-        let (stream, round, values) = contradiction(first, second).ok_or(ProofError::Agreement)?;
+        let (stream, round, values) = contradiction(role, first, second).ok_or(ProofError::Agreement)?;
         let timestamps_ns = [first.header().timestamp_ns, second.header().timestamp_ns];
         Ok(Equivocation { node, stream, round, values, timestamps_ns })
     }
 }
 
-/// The first round of a stream that two frames give different values for.
+/// The first round of a stream that two frames of a sender of this role give different values for.
 #[must_use]
-pub fn contradiction(first: &FrameView<'_>, second: &FrameView<'_>) -> Option<(StreamId, i64, [f64; 2])> {
-    reports(first).find_map(|(stream, round, value)| {
-        let other = |&(s, r, v): &(StreamId, i64, f64)| (s, r) == (stream, round) && v != value;
-        reports(second).find(other).map(|(_, _, other)| (stream, round, [value, other]))
+pub fn contradiction(
+    role: Role,
+    first: &FrameView<'_>,
+    second: &FrameView<'_>,
+) -> Option<(StreamId, i64, [f64; 2])> {
+    reports(first).find_map(|one| {
+        let other = reports(second).find(|other| one.contradicts(role, other))?;
+        Some((one.stream, one.round, [one.value, other.value]))
     })
 }
 
-/// What a frame reports: streams, rounds and values.
-pub fn reports<'a>(frame: &FrameView<'a>) -> impl Iterator<Item = (StreamId, i64, f64)> + use<'a> {
+/// What a record says of a round.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reported {
+    /// The stream by its number at the sender.
+    pub stream: StreamId,
+    /// The round.
+    pub round: i64,
+    /// The value.
+    pub value: f64,
+    /// The frame's timestamp less the record's age, in nanoseconds: up to a microsecond after the time that is meant.
+    pub at_ns: i64,
+}
+
+impl Reported {
+    /// Whether no honest sender of this role says both.
+    ///
+    /// Two values for one round do it where a stream's rounds mean the same at all times. Those of sources and of computations on
+    /// request (whose numbers have the highest bit set) do not; there the times must be the same, too, as exactly as they are told.
+    #[must_use]
+    pub fn contradicts(&self, role: Role, other: &Self) -> bool {
+        let is_lasting = role != Role::Source && self.stream.0 >> 31 == 0;
+        (self.stream, self.round) == (other.stream, other.round)
+            && self.value != other.value
+            && (is_lasting || self.at_ns.abs_diff(other.at_ns) < 1_000)
+    }
+}
+
+/// What a frame reports.
+pub fn reports<'a>(frame: &FrameView<'a>) -> impl Iterator<Item = Reported> + use<'a> {
     let (records, decisions) = match frame.message() {
         MessageView::Stream(records) => (Some(records.iter()), None),
         MessageView::Decision(decisions) => (None, Some(decisions.iter())),
         _ => (None, None),
     };
-    let records = records.into_iter().flatten().map(|record| (record.stream, record.round, record.value));
+    let stamp = frame.header().timestamp_ns;
+    let records = records.into_iter().flatten().map(move |record| {
+        let Record { stream, round, value, .. } = record;
+        Reported { stream, round, value, at_ns: record.source_timestamp_ns(stamp) }
+    });
     let decided = decisions.into_iter().flatten().filter(|decision| decision.decided);
-    records.chain(decided.map(|decision| (decision.stream, decision.round, decision.value)))
+    records.chain(decided.map(move |decision| Reported {
+        stream: decision.stream,
+        round: decision.round,
+        value: decision.value,
+        at_ns: stamp.saturating_sub(i64::from(decision.age_us) * 1_000),
+    }))
 }

@@ -59,6 +59,28 @@ fn a_frame_can_contradict_itself_and_decisions_contradict_too() {
     assert_eq!(verify(&request, &request), Err(ProofError::Agreement));
 }
 
+/// A source that restarts numbers its readings from the beginning, and two computations can share a number of 31 bits.
+#[test]
+fn an_honest_node_is_not_convicted_by_what_it_says_of_different_times() {
+    let at = |sender, stream, age_us, value| {
+        let record = Record { age_us, ..record_of(stream, 1, 7, value) };
+        stream_frame(sender, NOW_NS, &[record])
+    };
+    let computed = 1 << 31 | 5;
+    for (sender, stream) in [(SOURCE, 1), (REPLICA, computed)] {
+        let (then, now) = (at(sender, stream, 5_000_000, 1.0), at(sender, stream, 0, 2.0));
+        assert_eq!(verify(&then, &now), Err(ProofError::Agreement), "{sender}");
+        let other = at(sender, stream, 0, 3.0);
+        assert_eq!(verify(&now, &other).map(|proven| proven.values), Ok([2.0, 3.0]), "{sender}");
+        // The same time told in two frames, a part of a microsecond apart.
+        let later =
+            stream_frame(sender, NOW_NS + 1_999, &[Record { age_us: 1, ..record_of(stream, 1, 7, 9.0) }]);
+        assert!(verify(&now, &later).is_ok(), "{sender}");
+    }
+    // The windows of a replica's own streams do not change.
+    assert!(verify(&at(REPLICA, 1, 5_000_000, 1.0), &at(REPLICA, 1, 0, 2.0)).is_ok());
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), magic: bool) {

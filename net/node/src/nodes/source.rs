@@ -20,6 +20,8 @@ pub(super) fn run(parts: &Parts<'_>, table: &SourceTable, stop: &AtomicUsize) ->
         name: table.name.clone(),
         subscribers: parts.subscribers,
         limits: parts.limits,
+        // A source that begins anew numbers none of its readings as another: a replica counts each number of a window once.
+        first_sequence: now_ns(),
         ..SourceConfig::new(StreamId(table.stream))
     };
     let is_live = table.readings.as_os_str() == "-";

@@ -81,8 +81,10 @@ const KEEP_EVERY_NS: i64 = 60_000_000_000;
 pub(super) struct ClientKeeper {
     journal: JournalHandle,
     due_ns: i64,
-    /// Keys of the requests that are kept.
+    /// Keys of the requests that are kept, those of an earlier server among them.
     requests: BTreeSet<Vec<u8>>,
+    /// In how many parts the ledger is kept.
+    parts: usize,
 }
 
 /// State of one kind as the journal has it.
@@ -118,8 +120,10 @@ impl Left {
 }
 
 impl ClientKeeper {
-    pub(super) fn new(journal: JournalHandle, now_ns: i64) -> Self {
-        Self { journal, due_ns: now_ns.saturating_add(KEEP_EVERY_NS), requests: BTreeSet::new() }
+    /// In the place of an earlier server, which left this.
+    pub(super) fn new(journal: JournalHandle, now_ns: i64, left: &Left) -> Self {
+        let due_ns = now_ns.saturating_add(KEEP_EVERY_NS);
+        Self { journal, due_ns, requests: left.requests.keys().cloned().collect(), parts: left.ledger.len() }
     }
 
     /// Keeps it if it is time again; requests also when there are others than before.
@@ -135,8 +139,15 @@ impl ClientKeeper {
     /// Keeps it now.
     pub(super) fn keep_all(&mut self, client: &Client) {
         if let Some(ledger) = client.health() {
-            for (part, bytes) in (0_u32..).zip(ledger.snapshot().chunks(PART_BYTES)) {
+            let snapshot = ledger.snapshot();
+            let parts = snapshot.chunks(PART_BYTES);
+            let before = std::mem::replace(&mut self.parts, parts.len());
+            for (part, bytes) in (0_u32..).zip(parts) {
                 self.journal.put_state(LEDGER, &part.to_be_bytes(), bytes);
+            }
+            // Of a longer one before: with its end, what is kept would be no ledger.
+            for part in (0_u32..).take(before).skip(self.parts) {
+                self.journal.remove_state(LEDGER, &part.to_be_bytes());
             }
         }
         self.keep_requests(client);

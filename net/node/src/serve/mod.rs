@@ -115,7 +115,7 @@ impl Server {
         let journal = keeper.as_ref().map(|keeper| keeper.handle().clone());
         let proofs = setup::open_proofs(config, &prepared.registry)?.with_journal(journal.clone());
         let distributions = journal.map(DistributionKeeper::new);
-        let clients = keeper.as_ref().map(|keeper| ClientKeeper::new(keeper.handle().clone(), now));
+        let clients = keeper.as_ref().map(|keeper| ClientKeeper::new(keeper.handle().clone(), now, &left));
         let mut client = Client::new(&prepared.client, prepared.registry, prepared.identity, session, now)?;
         left.restore(&mut client, now);
         tell_verifier(client.signatures());

@@ -3,17 +3,45 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use centauri_wire::{FrameView, StreamId, reports};
+use centauri_wire::{FrameView, Reported, Role, reports};
 
 /// After a proof of a sender no other of it is looked for until so much time has passed, in nanoseconds: one is enough, and looking
 /// takes time.
 const PROOF_EVERY_NS: i64 = 60_000_000_000;
+/// Looks of a sender within [`LOOKS_PER_NS`] that may find nothing. A sender can have what it said before pushed out of the ring and
+/// then contradict itself with every record; each look goes through all that is kept of it.
+const LOOKS_MAX: u32 = 16;
+const LOOKS_PER_NS: i64 = 1_000_000_000;
 
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     sender: u32,
     start: usize,
     length: usize,
+}
+
+/// What was looked for of a sender.
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    sender: u32,
+    proven_ns: Option<i64>,
+    /// Since when looks are counted.
+    since_ns: i64,
+    looks: u32,
+}
+
+impl Looked {
+    /// Whether another look may be taken, which is counted.
+    fn may_look(&mut self, now_ns: i64) -> bool {
+        if self.proven_ns.is_some_and(|at| now_ns.saturating_sub(at) < PROOF_EVERY_NS) {
+            return false;
+        }
+        if !(0..LOOKS_PER_NS).contains(&now_ns.saturating_sub(self.since_ns)) {
+            (self.since_ns, self.looks) = (now_ns, 0);
+        }
+        self.looks = self.looks.saturating_add(1);
+        self.looks <= LOOKS_MAX
+    }
 }
 
 /// A ring of bytes in which accepted frames lie as they came.
@@ -24,8 +52,8 @@ pub(super) struct Evidence {
     kept: VecDeque<Kept>,
     /// Where the next frame goes.
     next: usize,
-    /// Senders with a proof, and when it was found.
-    proven: Vec<(u32, i64)>,
+    /// Senders that were looked for, at most as many as there are.
+    looked: Vec<Looked>,
     pub(super) proofs: u64,
 }
 
@@ -64,31 +92,32 @@ impl Evidence {
         }
     }
 
-    /// A kept frame of the sender that gives another value than `value` for the round; none if a proof of that sender is not
-    /// a minute old.
+    /// A kept frame of the sender, of this role, that contradicts `report`; none if a proof of that sender is not a minute old, or if
+    /// too many looks at it have found nothing lately.
     pub(super) fn against(
         &mut self,
         now_ns: i64,
-        sender: usize,
-        (stream, round, value): (StreamId, i64, f64),
+        (sender, role): (usize, Role),
+        report: &Reported,
     ) -> Option<&[u8]> {
+        if self.ring.is_empty() {
+            return None;
+        }
         let sender = u32::try_from(sender).ok()?;
-        let known = self.proven.iter_mut().find(|(known, _)| *known == sender);
-        let is_recent = |at: i64| now_ns.saturating_sub(at) < PROOF_EVERY_NS;
-        if known.as_ref().is_some_and(|(_, at)| is_recent(*at)) {
+        let place = self.looked.iter().position(|known| known.sender == sender).unwrap_or_else(|| {
+            self.looked.push(Looked { sender, proven_ns: None, since_ns: now_ns, looks: 0 });
+            self.looked.len() - 1
+        });
+        if !self.looked.get_mut(place)?.may_look(now_ns) {
             return None;
         }
         let contradicts = |kept: &&Kept| {
             let bytes = self.ring.get(kept.start..kept.start + kept.length).unwrap_or_default();
             let frame = FrameView::parse(bytes).ok();
-            frame
-                .is_some_and(|frame| reports(&frame).any(|(s, r, v)| (s, r) == (stream, round) && v != value))
+            frame.is_some_and(|frame| reports(&frame).any(|known| known.contradicts(role, report)))
         };
         let found = self.kept.iter().rev().filter(|kept| kept.sender == sender).find(contradicts).copied()?;
-        match known {
-            Some((_, at)) => *at = now_ns,
-            None => self.proven.push((sender, now_ns)),
-        }
+        self.looked.get_mut(place)?.proven_ns = Some(now_ns);
         self.proofs += 1;
         self.ring.get(found.start..found.start + found.length)
     }
@@ -127,5 +156,19 @@ mod tests {
         small.keep(1, &[1, 2, 3]);
         small.keep(1, &[]);
         assert!(evidence.kept.is_empty() && small.kept.is_empty());
+    }
+
+    #[test]
+    fn looks_that_find_nothing_are_few_and_a_proof_is_enough_for_a_minute() {
+        let mut looked = Looked { sender: 1, proven_ns: None, since_ns: 0, looks: 0 };
+        let looks = |looked: &mut Looked, now_ns| (0..1_000).filter(|_| looked.may_look(now_ns)).count();
+        assert_eq!(looks(&mut looked, 5), LOOKS_MAX as usize);
+        assert_eq!(looks(&mut looked, LOOKS_PER_NS - 1), 0);
+        assert_eq!(looks(&mut looked, LOOKS_PER_NS + 1), LOOKS_MAX as usize);
+        // A clock that is set back does not end it.
+        assert_eq!(looks(&mut looked, -7), LOOKS_MAX as usize);
+        looked.proven_ns = Some(0);
+        assert_eq!(looks(&mut looked, PROOF_EVERY_NS - 1), 0);
+        assert!(looked.may_look(PROOF_EVERY_NS));
     }
 }

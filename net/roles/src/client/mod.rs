@@ -19,7 +19,8 @@ use std::sync::Arc;
 use centauri_engine::{Distribution, Fleet, Session};
 use centauri_wire::{
     Accepted, BatchVerifier, Counters, DistributionView, Header, Limits, MessageView, NodeId, Pending,
-    Registry, Request, SampleKind, SignatureVerdict, SigningIdentity, StreamId, Verifier,
+    Registry, Reported, Request, Role as NodeRole, SampleKind, SignatureVerdict, SigningIdentity, StreamId,
+    Verifier,
 };
 
 pub use config::{ClientConfig, ClientStream, Pacing, RoundTiming};
@@ -489,30 +490,33 @@ impl Client {
     fn accept(&mut self, now_ns: i64, from: SocketAddr, accepted: &Accepted<'_>, effects: &mut Effects) {
         match accepted.message() {
             MessageView::Stream(_) => {
-                let records = accepted.records().map(|record| (record.stream, record.round, record.value));
+                let records = accepted
+                    .records()
+                    .map(|record| (record.stream, record.round, record.value, record.age_us));
                 self.absorb(now_ns, accepted, records, effects);
             }
             MessageView::Decision(_) => {
                 let decided = accepted.decisions().filter(|decision| decision.decided);
-                let records = decided.map(|decision| (decision.stream, decision.round, decision.value));
+                let records = decided
+                    .map(|decision| (decision.stream, decision.round, decision.value, decision.age_us));
                 self.absorb(now_ns, accepted, records, effects);
                 self.absorb_spreads(accepted, effects);
             }
             MessageView::Distribution(view) => self.publish(now_ns, view, effects),
             MessageView::Request(request) => self.request(now_ns, from, accepted.header(), request, effects),
             MessageView::Answer(answer) => {
-                self.upstreams.answered(now_ns, accepted.header(), answer, effects)
+                self.upstreams.answered(now_ns, accepted.header(), answer, effects);
             }
             _ => self.counters.frames_unexpected += 1,
         }
     }
 
-    /// Takes in what a replica reports: streams, rounds and values.
+    /// Takes in what a replica reports: streams, rounds, values and ages.
     fn absorb(
         &mut self,
         now_ns: i64,
         accepted: &Accepted<'_>,
-        records: impl Iterator<Item = (StreamId, i64, f64)>,
+        records: impl Iterator<Item = (StreamId, i64, f64, u32)>,
         effects: &mut Effects,
     ) {
         let header = accepted.header();
@@ -525,7 +529,7 @@ impl Client {
         // Before it is looked at: a frame can contradict itself, which proves as much.
         self.evidence.keep(accepted.node_index(), accepted.frame().bytes());
         let mut hint = 0;
-        for (wire, round, value) in records {
+        for (wire, round, value, age_us) in records {
             // The verifier accepts no record without a route.
             let Some(route) = sender.route(wire, &mut hint) else { continue };
             if route.owner != self.crossing.own {
@@ -539,8 +543,11 @@ impl Client {
             if taken == Taken::Equivocated {
                 let stream = self.rounds.engine_id(route.index);
                 note_equivocation(stream, header.sender, round, effects);
-                let report = (wire, round, value);
-                if let Some(first) = self.evidence.against(now_ns, accepted.node_index(), report) {
+                let at_ns = header.timestamp_ns.saturating_sub(i64::from(age_us) * 1_000);
+                let report = Reported { stream: wire, round, value, at_ns };
+                let node = accepted.node_index();
+                let role = self.verifier.registry().nodes().get(node).map_or(NodeRole::Source, |n| n.role);
+                if let Some(first) = self.evidence.against(now_ns, (node, role), &report) {
                     effects.proof(header.sender, first, accepted.frame().bytes());
                 }
             }

@@ -23,7 +23,8 @@ use window::{Logical, SampleSlots, Taken};
 
 use crate::compute::{Certainty, compute_above, mean};
 use crate::counters::counters;
-use crate::requests::{Reason, Subscriptions, Terms, Upstreams};
+use crate::error::check_number;
+use crate::requests::{Reason, Subscription, Subscriptions, Terms, Upstreams};
 use crate::sampler::Sampler;
 use crate::signer::Signer;
 use crate::timing::seconds_between;
@@ -117,8 +118,17 @@ impl Replica {
             .map(|feed| (feed.node, feed.stream))
             .chain(named.map(|named| (named.node, named.stream)))
             .collect();
+        if let Some(stream) = config.streams.iter().find(|stream| stream.stream.0 >> 31 == 1) {
+            let found = stream.stream.0;
+            check_number(
+                "stream",
+                found,
+                config.catalogue.is_empty(),
+                "below 2,147,483,648 beside a catalogue",
+            )?;
+        }
         let limits = Limits { tracked_pairs_max: tracked.len(), ..config.limits };
-        let mut verifier = Verifier::new(Arc::clone(&registry), limits).for_node(identity.id());
+        let mut verifier = Verifier::new(registry, limits).for_node(identity.id());
         for (node, stream) in tracked {
             verifier.track(node, stream)?;
         }
@@ -129,7 +139,8 @@ impl Replica {
             made.is_of_decisions = stream.sources.iter().any(|source| source.node == identity.id());
             logicals.push(made);
         }
-        let (plain, static_needs) = divide(config, &registry);
+        let ahead = config.windows_ahead_max;
+        let (plain, static_needs) = divide(config, verifier.registry());
         let mut replica = Self {
             own: identity.id(),
             logicals,
@@ -138,9 +149,9 @@ impl Replica {
             verifier,
             signer: Signer::new(identity),
             upstreams: Upstreams::new(config.request, &plain, &[], now_ns)?,
-            plans: Plans::new(config.computations, config.catalogue.clone(), config.names.clone())?,
+            plans: Plans::new((config.computations, ahead), config.catalogue.clone(), config.names.clone())?,
             free: Vec::new(),
-            ahead: config.windows_ahead_max,
+            ahead,
             static_needs,
             subscriptions: Subscriptions::new(config.subscribers)?,
             sampler,
@@ -178,7 +189,6 @@ impl Replica {
                     self.begin(now_ns, query, *terms);
                 }
                 self.end_unasked(now_ns, effects);
-                self.ask(now_ns);
             }
             MessageView::Answer(answer) => self.upstreams.answered(now_ns, header, answer, effects),
             MessageView::Stream(_) => {
@@ -227,6 +237,9 @@ impl Replica {
         let Begun { stream, above, validity_ns, .. } = &begun;
         // It has been tried before it was granted, and asks for no samples.
         let Ok(mut made) = logical(stream, self.ahead, now_ns, &mut self.sampler) else { return };
+        // Of windows that have begun it lacks readings. And whatever had this number before has sent results of such windows:
+        // two different ones would convict this replica.
+        made.next = made.windows.first_from(now_ns).unwrap_or(i64::MAX);
         made.above = above.unwrap_or(made.above);
         made.validity_ns = *validity_ns;
         let at = match self.free.pop() {
@@ -249,16 +262,32 @@ impl Replica {
         self.plans.run(begun, at);
         self.counters.computations_begun += 1;
         self.schedule(at);
+        self.tidy_due();
     }
 
-    /// Ends the computations that nobody asks for any more.
+    /// Forgets when windows of ended computations would have been due, before they become many.
+    fn tidy_due(&mut self) {
+        if self.due.len() <= 2 * self.logicals.len() + 64 {
+            return;
+        }
+        let mut due = std::mem::take(&mut self.due).into_vec();
+        due.retain(|Reverse((due_ns, at))| {
+            let logical = self.logicals.get(*at as usize).filter(|logical| !logical.retired);
+            logical.is_some_and(|logical| logical.due_ns() == Some(*due_ns))
+        });
+        due.sort_unstable();
+        due.dedup();
+        self.due = due.into();
+    }
+
+    /// Ends the computations that nobody asks for any more, and has others asked for what is needed.
     fn end_unasked(&mut self, now_ns: i64, effects: &mut Effects) {
         if !self.subscriptions.take_changed() {
             return;
         }
-        let subscriptions = &self.subscriptions;
-        let is_asked = |stream| subscriptions.iter().any(|subscription| subscription.wants(stream));
-        let ended = self.plans.running.extract_if(.., |stream, _| !is_asked(*stream));
+        let asked: BTreeSet<StreamId> =
+            self.subscriptions.iter().filter_map(Subscription::computation).collect();
+        let ended = self.plans.running.extract_if(.., |stream, _| !asked.contains(stream));
         for (_, plan) in ended {
             if let Some(logical) = self.logicals.get_mut(plan.logical) {
                 logical.retired = true;
@@ -269,11 +298,9 @@ impl Replica {
             self.counters.computations_ended += 1;
         }
         let needs = self.plans.needs(self.verifier.registry());
-        let fixed = &self.static_needs;
-        let is_needed = |node, reason| {
-            let running = needs.iter().any(|need| need.node == node && need.reason() == reason);
-            running || fixed.iter().any(|need| need.node == node && need.reason() == reason)
-        };
+        let all: BTreeSet<(NodeId, Reason)> =
+            needs.iter().chain(&self.static_needs).map(|need| (need.node, need.reason())).collect();
+        let is_needed = |node, reason| all.contains(&(node, reason));
         self.upstreams.need_only(now_ns, is_needed, &mut self.signer, effects);
         self.ask(now_ns);
     }
@@ -291,8 +318,11 @@ impl Replica {
     /// The stream and the streams of others that wait for it, the nearest first.
     fn waiting_for(&self, stream: StreamId) -> Vec<String> {
         let mut all = vec![self.plans.label(stream)];
-        for name in self.subscriptions.iter().filter(|known| known.wants(stream)).flat_map(|known| &known.via)
-        {
+        // Nothing waits for a client: a way that one claims could only have others refused.
+        let registry = self.verifier.registry();
+        let is_replica = |node| registry.by_id(node).is_some_and(|entry| entry.role == NodeRole::Replica);
+        let waiting = self.subscriptions.iter().filter(|known| known.wants(stream) && is_replica(known.node));
+        for name in waiting.flat_map(|known| &known.via) {
             if all.len() < VIA_MAX && !all.contains(name) {
                 all.push(name.clone());
             }
@@ -340,6 +370,7 @@ impl Replica {
         }
         let opens = logical.windows.opens_ns(logical.next).unwrap_or(now_ns);
         let certainty = logical.is_of_decisions.then(|| Certainty::of(logical.computation, &readings));
+        let due_ns = logical.due_ns().unwrap_or(now_ns);
         let oldest_ns = readings.iter().map(|reading| reading.at_ns).min().unwrap_or(opens);
         for value in self.behaviour.tell(result).into_iter().flatten() {
             let Some(nonce) = logical.nonce else { continue };
@@ -352,6 +383,7 @@ impl Replica {
                 value,
                 readings: u32::try_from(readings.len()).unwrap_or(u32::MAX),
                 oldest_ns,
+                due_ns,
                 certainty,
             });
         }
@@ -517,6 +549,7 @@ impl Role for Replica {
             effects,
         );
         self.counters.records_sent += sent;
+        self.subscriptions.expire(now_ns);
         self.end_unasked(now_ns, effects);
         self.sampler.tick(now_ns, &mut self.signer, effects);
         self.upstreams.tick(now_ns, &mut self.signer, effects);
@@ -524,7 +557,10 @@ impl Role for Replica {
 
     fn next_deadline(&self) -> Option<i64> {
         let due = self.due.peek().map(|Reverse((due_ns, _))| *due_ns);
-        [due, self.sampler.next_deadline(), self.upstreams.next_deadline()].into_iter().flatten().min()
+        // A computation of which no window is due ends all the same.
+        let expiry = self.subscriptions.next_expiry_ns().filter(|_| !self.plans.running.is_empty());
+        let waits = [due, expiry, self.sampler.next_deadline(), self.upstreams.next_deadline()];
+        waits.into_iter().flatten().min()
     }
 
     fn counters(&self) -> Vec<(&'static str, u64)> {

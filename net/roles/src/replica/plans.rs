@@ -51,6 +51,8 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Plans {
     limits: ComputationLimits,
+    /// Windows ahead of the clock's that are held.
+    ahead: u32,
     pub(super) catalogue: Catalogue,
     /// Names of the replica's own streams.
     names: BTreeMap<StreamId, String>,
@@ -75,7 +77,7 @@ impl Need {
 
 impl Plans {
     pub(super) fn new(
-        limits: ComputationLimits,
+        (limits, ahead): (ComputationLimits, u32),
         catalogue: Catalogue,
         names: BTreeMap<StreamId, String>,
     ) -> Result<Self, ConfigError> {
@@ -85,7 +87,7 @@ impl Plans {
         check_number("computations.sources_max", sources as i128, good, "1 to 65,536")?;
         let good = within(readings, READINGS_PER_WINDOW_MAX);
         check_number("computations.readings_per_source_max", readings as i128, good, "1 to 65,536")?;
-        Ok(Self { limits, catalogue, names, running: BTreeMap::new() })
+        Ok(Self { limits, ahead, catalogue, names, running: BTreeMap::new() })
     }
 
     pub(super) fn name(&self, stream: StreamId) -> Option<&str> {
@@ -102,14 +104,11 @@ impl Plans {
         if let Asked::Computation(_) = &query.asked {
             let (planned, sources) = self.plan(query, terms)?;
             refuse_circle(query, sources.iter().map(|source| source.name.as_str()))?;
-            return Ok(Grant { streams: Wanted::List(vec![planned.stream()]), count: 1 });
+            return Ok(Grant { streams: Wanted::Computation(planned.stream()), count: 1 });
         }
         let named = own.clone().map(|stream| (stream, self.name(stream).unwrap_or_default()));
         let grant = resolve_own(query, named)?;
-        let wanted = own.filter(|stream| match &grant.streams {
-            Wanted::Numbers(numbers) => numbers.contains(*stream),
-            Wanted::List(list) => list.contains(stream),
-        });
+        let wanted = own.filter(|stream| grant.streams.contains(*stream));
         refuse_circle(query, wanted.filter_map(|stream| self.name(stream)))?;
         Ok(grant)
     }
@@ -151,7 +150,7 @@ impl Plans {
         }
         let sources: Vec<NamedStream> = sources.into_iter().cloned().collect();
         // What it would be made of is tried before it is promised.
-        let made = self.stream(&planned, &sources).and_then(|stream| stream.slots(1));
+        let made = self.stream(&planned, &sources).and_then(|stream| stream.slots(self.ahead));
         made.map_err(|error| Refusal::new(Outcome::Quota, error.to_string()))?;
         Ok((planned, sources))
     }

@@ -19,6 +19,8 @@ pub(super) struct Outgoing {
     pub(super) readings: u32,
     /// Time of the oldest reading, or of the window's opening where there is none.
     pub(super) oldest_ns: i64,
+    /// When its window was due.
+    pub(super) due_ns: i64,
     /// How sure it is, where it was computed from decisions.
     pub(super) certainty: Option<Certainty>,
 }
@@ -58,9 +60,10 @@ impl Outgoing {
         }
     }
 
-    fn is_for(&self, subscription: &Subscription, now_ns: i64) -> bool {
+    /// By when the window was due, and not by when it is closed: so every replica sends the same rounds.
+    fn is_for(&self, subscription: &Subscription) -> bool {
         subscription.wants(self.stream)
-            && subscription.is_valid(self.oldest_ns, now_ns)
+            && subscription.is_valid(self.oldest_ns, self.due_ns)
             && subscription.begins_span(self.windows, self.round)
     }
 }
@@ -77,13 +80,12 @@ pub(super) fn publish(
 ) -> u64 {
     outgoing.sort_by_key(|result| result.certainty.is_some());
     let (plain, decided) = outgoing.split_at(outgoing.partition_point(|result| result.certainty.is_none()));
-    let wants = |result: &Outgoing, subscription: &Subscription| result.is_for(subscription, now_ns);
     let record = |result: &Outgoing| result.record(now_ns);
     let sent = deliver(
         now_ns,
         plain,
         subscriptions,
-        wants,
+        Outgoing::is_for,
         record,
         |records, emit| signer.stream(now_ns, frame_bytes_max, records, emit),
         effects,
@@ -93,7 +95,7 @@ pub(super) fn publish(
         now_ns,
         decided,
         subscriptions,
-        wants,
+        Outgoing::is_for,
         decision,
         |records, emit| signer.decisions(now_ns, frame_bytes_max, records, emit),
         effects,

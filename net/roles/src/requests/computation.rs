@@ -9,8 +9,8 @@ use centauri_wire::StreamId;
 use super::NamePattern;
 use crate::ConfigError;
 
-/// The most names and patterns of one computation.
-const PATTERNS_MAX: usize = 32;
+/// The most names and patterns of one request.
+pub(super) const PATTERNS_MAX: usize = 32;
 
 /// A continuous computation that a request asks for: `mean(road/a/*) over 60s by 61s`.
 ///

@@ -31,18 +31,30 @@ impl StreamQuery {
     /// a query can list, every stream is asked for.
     #[must_use]
     pub fn of(streams: impl IntoIterator<Item = StreamId>) -> Self {
-        let mut numbers: Vec<u32> = streams.into_iter().map(|stream| stream.0).collect();
-        numbers.sort_unstable();
-        let mut ranges: Vec<(u32, u32)> = Vec::new();
-        for number in numbers {
-            match ranges.last_mut() {
-                Some((_, last)) if number <= last.saturating_add(1) => *last = number,
-                _ => ranges.push((number, number)),
-            }
-        }
-        let query = Self::Ranges(ranges);
+        let query = Self::Ranges(streams.into_iter().map(|stream| (stream.0, stream.0)).collect()).in_order();
         let fits = matches!(&query, Self::Ranges(ranges) if (1..=QUERY_RANGES_MAX).contains(&ranges.len()));
         if fits && query.to_string().len() <= QUERY_BYTES_MAX { query } else { Self::All }
+    }
+
+    /// The same streams with as few ranges as say it, in order.
+    pub(crate) fn in_order(self) -> Self {
+        let Self::Ranges(mut all) = self else { return self };
+        all.sort_unstable();
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for (low, high) in all {
+            match ranges.last_mut() {
+                Some((_, last)) if low <= last.saturating_add(1) => *last = high.max(*last),
+                _ => ranges.push((low, high)),
+            }
+        }
+        Self::Ranges(ranges)
+    }
+
+    /// As [`StreamQuery::contains`] of ranges that are in order: in a few steps, however many there are.
+    pub(crate) fn contains_in_order(&self, stream: StreamId) -> bool {
+        let Self::Ranges(ranges) = self else { return true };
+        let place = ranges.partition_point(|&(_, high)| high < stream.0);
+        ranges.get(place).is_some_and(|&(low, _)| low <= stream.0)
     }
 
     /// Whether the stream is asked for.
@@ -106,6 +118,13 @@ mod tests {
         assert_eq!(of(&scattered), StreamQuery::All);
         for text in ["*", "0", "1,4-9", "4294967295"] {
             assert_eq!(text.parse::<StreamQuery>().unwrap().to_string(), text);
+        }
+        let query: StreamQuery = "7-9,1,3-8,2,20,4294967295".parse().unwrap();
+        let ordered = query.clone().in_order();
+        assert_eq!(ordered.to_string(), "1-9,20,4294967295");
+        for number in (0..30).chain([u32::MAX - 1, u32::MAX]) {
+            let stream = StreamId(number);
+            assert_eq!(query.contains(stream), ordered.contains_in_order(stream), "{number}");
         }
         let long = vec!["1"; QUERY_RANGES_MAX + 1].join(",");
         for text in ["", "x", "3-1", "1,", "-", "4294967296", "1 ", &long] {

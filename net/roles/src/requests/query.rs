@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::computation::PATTERNS_MAX;
 use super::{ComputationQuery, NamePattern, StreamQuery};
 use crate::ConfigError;
 
@@ -25,7 +26,7 @@ pub enum Asked {
 /// | text | asks for |
 /// |---|---|
 /// | `*`, `1,4-9` | streams by number |
-/// | `road/a/*,road/b` | streams by name |
+/// | `road/a/*,road/b` | streams by name; at most 32 names and patterns |
 /// | `mean(road/a/*) over 60s` | a computation ([`ComputationQuery`]) |
 ///
 /// `… via x,y` says that stream `x` of the asking node is computed from what is asked for, and `y`, of another node, from `x`. A node
@@ -92,8 +93,13 @@ impl FromStr for Query {
         } else if asked.contains('(') {
             Asked::Computation(asked.parse().map_err(|_| wrong())?)
         } else {
-            let names: Result<Vec<_>, _> = asked.split(',').map(str::parse).collect();
-            Asked::Names(names.map_err(|_| wrong())?)
+            let names: Vec<NamePattern> =
+                asked.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+            // Each is compared with every name that there is.
+            if names.len() > PATTERNS_MAX {
+                return Err(wrong());
+            }
+            Asked::Names(names)
         };
         Ok(Self { asked, via })
     }
@@ -111,8 +117,9 @@ mod tests {
         {
             assert_eq!(text.parse::<Query>().unwrap().to_string(), text);
         }
+        let many = vec!["a"; PATTERNS_MAX + 1].join(",");
         let long = format!("a via {}", vec!["b"; VIA_MAX + 1].join(","));
-        for text in ["", " via a", "a b", "a via b c", "mean( via a", "é", &long] {
+        for text in ["", " via a", "a b", "a via b c", "mean( via a", "é", &long, &many] {
             assert!(text.parse::<Query>().is_err(), "{text}");
         }
     }

@@ -59,17 +59,20 @@ counters! {
 /// Which of a node's streams a subscription is for.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Wanted {
-    /// As they were asked for: what a node gets later counts, too.
+    /// As they were asked for, in order: what a node gets later counts, too.
     Numbers(StreamQuery),
     /// These, in order.
     List(Vec<StreamId>),
+    /// The results of this computation, which is done as long as it is asked for so.
+    Computation(StreamId),
 }
 
 impl Wanted {
-    fn contains(&self, stream: StreamId) -> bool {
+    pub(crate) fn contains(&self, stream: StreamId) -> bool {
         match self {
-            Self::Numbers(numbers) => numbers.contains(stream),
+            Self::Numbers(numbers) => numbers.contains_in_order(stream),
             Self::List(list) => list.binary_search(&stream).is_ok(),
+            Self::Computation(own) => *own == stream,
         }
     }
 }
@@ -125,7 +128,7 @@ impl Reply {
 /// One subscription.
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    node: NodeId,
+    pub(crate) node: NodeId,
     request_id: u64,
     /// Timestamp of the request in force: an older one that was overtaken must not undo it.
     timestamp_ns: i64,
@@ -146,6 +149,14 @@ pub(crate) struct Subscription {
 impl Subscription {
     pub(crate) fn wants(&self, stream: StreamId) -> bool {
         self.streams.contains(stream)
+    }
+
+    /// The computation that it keeps running. Who asks for whatever streams there are keeps none.
+    pub(crate) fn computation(&self) -> Option<StreamId> {
+        match self.streams {
+            Wanted::Computation(stream) => Some(stream),
+            Wanted::Numbers(_) | Wanted::List(_) => None,
+        }
     }
 
     /// Whether data of `source_ns` is young enough at `now_ns`: `source ≥ now − v`.
@@ -178,8 +189,10 @@ impl Subscription {
 pub(crate) struct Subscriptions {
     limits: SubscriberLimits,
     list: Vec<Subscription>,
-    /// Something that was asked for may not be any more.
+    /// What is asked for, or on whose behalf, may not be what it was.
     changed: bool,
+    /// None expires before this, `None` for none at all.
+    first_expiry_ns: Option<i64>,
     pub(crate) counters: RequestCounters,
 }
 
@@ -187,7 +200,13 @@ impl Subscriptions {
     pub(crate) fn new(limits: SubscriberLimits) -> Result<Self, ConfigError> {
         check_number("ttl_max_ns", limits.ttl_max_ns, limits.ttl_max_ns > 0, "at least 1")?;
         check_number("period_min_ns", limits.period_min_ns, limits.period_min_ns > 0, "at least 1")?;
-        Ok(Self { limits, list: Vec::new(), changed: false, counters: RequestCounters::default() })
+        Ok(Self {
+            limits,
+            list: Vec::new(),
+            changed: false,
+            first_expiry_ns: None,
+            counters: RequestCounters::default(),
+        })
     }
 
     /// The subscriptions in force at `now_ns`.
@@ -234,16 +253,26 @@ impl Subscriptions {
         reply.is_some_and(|reply| reply.granted.is_some())
     }
 
-    /// Whether something may not be asked for any more since the last call.
+    /// Whether what is asked for, or on whose behalf, may have changed since the last call.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
 
-    fn expire(&mut self, now_ns: i64) {
+    /// When a subscription may expire next.
+    pub(crate) fn next_expiry_ns(&self) -> Option<i64> {
+        self.first_expiry_ns
+    }
+
+    /// Ends those that were not renewed.
+    pub(crate) fn expire(&mut self, now_ns: i64) {
+        if self.first_expiry_ns.is_none_or(|first| now_ns < first) {
+            return;
+        }
         let before = self.list.len();
         self.list.retain(|subscription| now_ns < subscription.expires_ns);
         let expired = before - self.list.len();
         self.changed |= expired > 0;
+        self.first_expiry_ns = self.list.iter().map(|subscription| subscription.expires_ns).min();
         self.counters.requests_expired += expired as u64;
     }
 
@@ -376,6 +405,8 @@ impl Subscriptions {
 
     fn put(&mut self, found: Result<usize, usize>, mut new: Subscription, effects: &mut Effects) {
         let note = Note::Subscribed { node: new.node, address: new.address };
+        self.first_expiry_ns =
+            Some(self.first_expiry_ns.map_or(new.expires_ns, |first| first.min(new.expires_ns)));
         match found {
             Ok(at) => {
                 let Some(known) = self.list.get_mut(at) else { return };
@@ -385,12 +416,13 @@ impl Subscriptions {
                 if known.address != new.address {
                     effects.note(note);
                 }
-                self.changed |= known.streams != new.streams;
+                self.changed |= (&known.streams, &known.via) != (&new.streams, &new.via);
                 *known = new;
                 self.counters.requests_renewed += 1;
             }
             Err(place) => {
                 self.list.insert(place, new);
+                self.changed = true;
                 self.counters.requests_started += 1;
                 effects.note(note);
             }
@@ -416,17 +448,27 @@ pub(crate) fn resolve_own<'a>(
     match &query.asked {
         Asked::Numbers(numbers) => {
             let count = own.filter(|(stream, _)| numbers.contains(*stream)).count();
-            let streams = Wanted::Numbers(numbers.clone());
+            let streams = Wanted::Numbers(numbers.clone().in_order());
             if count > 0 { Ok(Grant { streams, count }) } else { Err(none(&numbers.to_string())) }
         }
         Asked::Names(patterns) => {
+            // One look at each stream: a request may name it in many ways, but takes the memory of one.
+            let mut is_found = vec![false; patterns.len()];
             let mut found: Vec<StreamId> = Vec::new();
-            for pattern in patterns {
-                let before = found.len();
-                found.extend(own.clone().filter(|(_, name)| pattern.matches(name)).map(|(stream, _)| stream));
-                if found.len() == before {
-                    return Err(none(&pattern.to_string()));
+            for (stream, name) in own.filter(|(_, name)| !name.is_empty()) {
+                let mut fits = false;
+                for (is_found, pattern) in is_found.iter_mut().zip(patterns) {
+                    // Who has fitted once need not fit again where another does.
+                    if !(fits && *is_found) && pattern.matches(name) {
+                        (fits, *is_found) = (true, true);
+                    }
                 }
+                if fits {
+                    found.push(stream);
+                }
+            }
+            if let Some((pattern, _)) = patterns.iter().zip(is_found).find(|(_, is_found)| !is_found) {
+                return Err(none(&pattern.to_string()));
             }
             found.sort_unstable();
             found.dedup();

@@ -119,11 +119,40 @@ struct Asked {
     validity_ns: i64,
     period_ns: i64,
     due_ns: i64,
-    /// When it was asked last and has not answered since.
+    /// When it was asked first of the times since it answered last.
     sent_ns: Option<i64>,
+    /// How often it was asked since.
+    sent: u8,
+    /// How many more answers may be to requests from before that.
+    stale: u8,
+    /// Requests without an answer: more answers than that are to nothing.
+    open: u32,
     /// Something came of it: it need not be asked so often.
     heard: bool,
     refused: Option<Outcome>,
+}
+
+impl Asked {
+    /// So many answers are passed over at most: those to others may have been lost.
+    const STALE_MAX: u8 = 8;
+
+    fn note_sent(&mut self, now_ns: i64) {
+        self.open = self.open.saturating_add(1);
+        self.sent_ns = self.sent_ns.or(Some(now_ns));
+        self.sent = self.sent.saturating_add(1);
+    }
+
+    /// A time before that of the request that this answer is to; `None` where that cannot be told. Requests that are sent
+    /// again carry the same number, so an answer does not say to which of them it is.
+    fn answered_since(&mut self) -> Option<i64> {
+        let (sent_ns, sent) = (self.sent_ns.take(), std::mem::take(&mut self.sent));
+        if self.stale > 0 {
+            self.stale -= 1;
+            return None;
+        }
+        self.stale = sent.saturating_sub(1).min(Self::STALE_MAX);
+        sent_ns
+    }
 }
 
 /// The requests in the order of nodes and numbers.
@@ -211,6 +240,9 @@ impl Upstreams {
             period_ns,
             due_ns: now_ns,
             sent_ns: None,
+            sent: 0,
+            stale: 0,
+            open: 0,
             heard: false,
             refused: None,
         };
@@ -231,10 +263,16 @@ impl Upstreams {
         via: Vec<String>,
         now_ns: i64,
     ) {
-        let query = Query { via, ..Query::from(streams) };
-        let text = query.to_string();
+        let mut query = Query { via, ..Query::from(streams) };
+        let mut text = query.to_string();
+        // What is needed comes before on whose behalf: the furthest are left out where there is no room.
+        while text.len() > QUERY_BYTES_MAX && query.via.pop().is_some() {
+            text = query.to_string();
+        }
         let request_id = reason.request_id();
-        let known = self.asked.iter_mut().find(|asked| (asked.node, asked.request_id) == (node, request_id));
+        let key = (node, request_id);
+        let found = self.asked.binary_search_by_key(&key, |asked| (asked.node, asked.request_id));
+        let known = found.ok().and_then(|at| self.asked.get_mut(at));
         match known {
             Some(known) if known.query == text => {}
             Some(known) if text.len() <= QUERY_BYTES_MAX => {
@@ -244,7 +282,7 @@ impl Upstreams {
             Some(_) => {}
             None => {
                 let times = (1, self.policy.validity_ns);
-                // A query of numbers that is too long asks for all, and names are short: it fits.
+                // A query of numbers that is too long asks for all: it fits.
                 let _ = self.add((node, request_id), address, &query, times, now_ns);
             }
         }
@@ -294,11 +332,13 @@ impl Upstreams {
     ) {
         let key = (header.sender, answer.request_id);
         let found = self.asked.binary_search_by_key(&key, |asked| (asked.node, asked.request_id));
-        let Some(asked) = found.ok().and_then(|at| self.asked.get_mut(at)) else {
+        let asked = found.ok().and_then(|at| self.asked.get_mut(at)).filter(|asked| asked.open > 0);
+        let Some(asked) = asked else {
             self.answers_stray += 1;
             return;
         };
-        if let (Some(sent_ns), Some(clock)) = (asked.sent_ns.take(), self.clocks.get_mut(&header.sender)) {
+        asked.open -= 1;
+        if let (Some(sent_ns), Some(clock)) = (asked.answered_since(), self.clocks.get_mut(&header.sender)) {
             clock.measure(sent_ns, header.timestamp_ns, now_ns);
             clock.judge(header.sender, self.policy.clocks, effects);
         }
@@ -347,7 +387,7 @@ impl Upstreams {
             let request = Request { request_id: asked.request_id, action };
             let sent = signer.request(now_ns, (asked.node, asked.address), &request, effects);
             self.sent += u64::from(sent);
-            asked.sent_ns = Some(now_ns);
+            asked.note_sent(now_ns);
             let half = (ttl_ns / 2).max(1);
             let wait = if asked.heard { half } else { half.min(retry_ns) };
             asked.due_ns = now_ns.saturating_add(wait);
@@ -374,5 +414,69 @@ impl Upstreams {
         out.push(("answers_stray", self.answers_stray));
         out.push(("clocks_off", off));
         out.push(("clock_offset_max_ns", furthest.unwrap_or(0)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use centauri_wire::KeyFile;
+
+    const FROM: NodeId = NodeId(4);
+    const MS: i64 = 1_000_000;
+
+    fn upstreams() -> (Upstreams, Signer) {
+        let upstream = Upstream { node: FROM, address: ([127, 0, 0, 1], 9).into(), query: StreamQuery::All };
+        let all = Upstreams::new(RequestPolicy::default(), &[upstream], &[], 0).unwrap();
+        (all, Signer::new(KeyFile::generate([7; 32]).identity(NodeId(7))))
+    }
+
+    fn answered(all: &mut Upstreams, now_ns: i64, stamp_ns: i64, outcome: Outcome) -> usize {
+        let header = Header { sender: FROM, receiver: Some(NodeId(7)), timestamp_ns: stamp_ns };
+        let answer = Answer { request_id: 1, outcome, ttl_ns: 1, period_ns: 1, reason: "" };
+        let mut effects = Effects::new();
+        all.answered(now_ns, header, &answer, &mut effects);
+        effects.len()
+    }
+
+    /// Asked at 0 and at 250 ms over a way of 140 ms each; the first answer comes after the second request.
+    #[test]
+    fn an_answer_to_an_earlier_request_does_not_name_an_honest_clock() {
+        let (mut all, mut signer) = upstreams();
+        let mut effects = Effects::new();
+        all.tick(0, &mut signer, &mut effects);
+        all.tick(250 * MS, &mut signer, &mut effects);
+        assert_eq!(effects.sends().count(), 2);
+        for (received, stamp) in [(280, 140), (530, 390)] {
+            assert_eq!(answered(&mut all, received * MS, stamp * MS, Outcome::Granted), 0);
+        }
+        let (_, estimate) = all.clocks().next().unwrap();
+        assert!(estimate.offset_ns.abs() <= estimate.error_ns, "{estimate:?}");
+    }
+
+    #[test]
+    fn answers_that_nobody_asked_for_make_no_notes() {
+        let (mut all, mut signer) = upstreams();
+        all.tick(0, &mut signer, &mut Effects::new());
+        let notes: usize = (1..100)
+            .map(|at| answered(&mut all, at, at, if at % 2 == 0 { Outcome::Full } else { Outcome::Quota }))
+            .sum();
+        assert_eq!((notes, all.refused, all.answers_stray), (1, 1, 98));
+    }
+
+    #[test]
+    fn what_is_needed_is_asked_for_however_long_the_way_is_that_it_came() {
+        let (mut all, mut signer) = upstreams();
+        let via: Vec<String> = (0..16).map(|at| format!("{at}{}", "x".repeat(120))).collect();
+        let address = ([127, 0, 0, 1], 9).into();
+        let reason = (FROM, Reason::Stream(StreamId(3)));
+        all.need(reason, address, StreamQuery::of([StreamId(1), StreamId(9)]), via.clone(), 0);
+        let asked = all.asked.iter().find(|asked| asked.request_id == reason.1.request_id()).unwrap();
+        let query: Query = asked.query.parse().unwrap();
+        assert!(asked.query.len() <= QUERY_BYTES_MAX && query.to_string().starts_with("1,9 via 0x"));
+        assert!((1..16).contains(&query.via.len()) && via.starts_with(&query.via));
+        let mut effects = Effects::new();
+        all.tick(0, &mut signer, &mut effects);
+        assert_eq!(effects.sends().count(), 2);
     }
 }

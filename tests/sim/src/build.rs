@@ -29,6 +29,10 @@ pub(crate) struct Start {
     pub(crate) registry: Arc<Registry>,
     /// What its clock shows.
     pub(crate) now_ns: i64,
+    /// It accepts no timestamp before this.
+    pub(crate) floor_ns: i64,
+    /// By the stream's place, the rounds before which none is to be decided; empty for no such bound.
+    pub(crate) first_rounds: Vec<i64>,
 }
 
 /// Puts on a new node's disk what whoever sets it up does.
@@ -45,12 +49,25 @@ pub(crate) fn start(disk: &dyn Disk, node: NodeId, now_ns: i64) -> Result<Start,
     };
     let key = KeyFile::parse(&text(KEY_FILE)?).map_err(|error| error.to_string())?;
     let registry = Registry::parse(&text(REGISTRY_FILE)?).map_err(|error| error.to_string())?;
-    Ok(Start { identity: key.identity(node), registry: Arc::new(registry), now_ns })
+    Ok(Start {
+        identity: key.identity(node),
+        registry: Arc::new(registry),
+        now_ns,
+        floor_ns: now_ns,
+        first_rounds: Vec::new(),
+    })
 }
 
 /// A receiver that starts has forgotten what it accepted, so nothing from before counts.
 pub(crate) fn limits(plan: &Plan, now_ns: i64) -> Limits {
     Limits { not_before_ns: now_ns, ..plan.limits }
+}
+
+/// The same of a client, which may have kept on its disk how far it has accepted timestamps.
+pub(crate) fn client_limits(plan: &Plan, floor_ns: i64) -> Limits {
+    let limits = limits(plan, floor_ns);
+    let ahead_ns = plan.disk.as_ref().map(|disk| disk.reservation.clock_ahead_ns.unsigned_abs());
+    Limits { future_ns: ahead_ns.map_or(limits.future_ns, |ahead| limits.future_ns.min(ahead)), ..limits }
 }
 
 /// The readings of a source from a time of its clock on, with the number of the first.
@@ -149,20 +166,20 @@ pub(crate) fn monitor(plan: &Plan, start: Start) -> Result<Monitor, ConfigError>
     Monitor::new(&config, start.registry, start.identity, start.now_ns)
 }
 
-fn client_config(plan: &Plan, limits: Limits) -> Result<ClientConfig, ConfigError> {
+fn client_config(plan: &Plan, limits: Limits, first_rounds: &[i64]) -> Result<ClientConfig, ConfigError> {
     let replicas: Vec<NodeId> = (0..plan.replicas).map(replica_id).collect();
-    let stream = |stream: &StreamPlan| {
+    let stream = |(place, stream): (usize, &StreamPlan)| {
         Ok(ClientStream {
             name: stream.number.to_string(),
             stream: StreamId(stream.number),
             replicas: replicas.clone(),
             timing: RoundTiming { windows: windows(stream)?, close_after_ns: stream.close_after_ns },
-            first_round: i64::MIN,
+            first_round: first_rounds.get(place).copied().unwrap_or(i64::MIN),
         })
     };
     let upstream = |&node: &NodeId| Upstream { node, address: address(node), query: StreamQuery::All };
     Ok(ClientConfig {
-        streams: plan.streams.iter().map(stream).collect::<Result<_, ConfigError>>()?,
+        streams: plan.streams.iter().enumerate().map(stream).collect::<Result<_, ConfigError>>()?,
         upstreams: replicas.iter().map(upstream).collect(),
         request: plan.request,
         latencies: replicas.iter().map(|node| (*node, LINK.to_owned())).collect(),
@@ -191,15 +208,15 @@ pub(crate) fn client(
     start: Start,
     has_floor: bool,
 ) -> Result<Client, ConfigError> {
-    let limits = if has_floor { limits(plan, start.now_ns) } else { plan.limits };
-    let config = client_config(plan, limits)?;
+    let limits = if has_floor { client_limits(plan, start.floor_ns) } else { plan.limits };
+    let config = client_config(plan, limits, &start.first_rounds)?;
     Client::new(&config, start.registry, start.identity, session(plan, fleet), start.now_ns)
 }
 
 pub(crate) fn shards(plan: &Plan, fleet: &Fleet, start: Start) -> Result<Vec<ClientShard>, ConfigError> {
-    let config = client_config(plan, limits(plan, start.now_ns))?;
+    let config = client_config(plan, client_limits(plan, start.floor_ns), &start.first_rounds)?;
     let sessions = (0..plan.shards).map(|_| session(plan, fleet)).collect();
-    let Start { identity, registry, now_ns } = start;
+    let Start { identity, registry, now_ns, .. } = start;
     ClientShard::group(&config, &registry, &identity, sessions, now_ns, sharding(plan))
 }
 

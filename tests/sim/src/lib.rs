@@ -15,6 +15,9 @@
 //! 5. Counters add up, and are exactly those that the simulator expects of frames that carry a good signature.
 //! 6. Effects and subscriptions are bounded, and what is sent is counted.
 //! 7. A node that does not lie signs one value for a round and one record for a nonce, restarts included.
+//! 8. What the client keeps on its disk, which fails, lasts: no frame is accepted and no round decided that a client before it
+//!    accepted or decided; rounds of which no decision is kept are told, and no others; subscriptions go on until they expire.
+//!    Rounds are decided meanwhile whatever the disk does.
 #![forbid(unsafe_code)]
 
 mod build;
@@ -39,8 +42,10 @@ pub use cast::{
 };
 pub use clock::{Clock, EPOCH_NS};
 pub use dice::Dice;
-pub use disk::{Disk, SoundDisk};
-pub use plan::{DriverPlan, Happening, Liar, MS, NetworkPlan, OutsiderPlan, Partition, Plan, StreamPlan};
+pub use disk::{Batch, Disk, FaultyDisk, SoundDisk};
+pub use plan::{
+    DiskPlan, DriverPlan, Happening, Liar, MS, NetworkPlan, OutsiderPlan, Partition, Plan, StreamPlan,
+};
 pub use sabotage::Sabotage;
 pub use sweep::{Swept, run_seed, sweep};
 pub use trace::Trace;

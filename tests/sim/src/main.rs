@@ -42,7 +42,8 @@ struct Cli {
     /// How many threads; as many as there are cores where it is not given.
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     threads: Option<u16>,
-    /// Put a known bug around the client: nonce-before-signature, closes-late, counts-late, spares-equivocators, no-floor.
+    /// Put a known bug around the client: nonce-before-signature, closes-late, counts-late, spares-equivocators, no-floor,
+    /// forgets-reservation.
     #[arg(long, default_value_t = Sabotage::None, value_name = "BUG")]
     sabotage: Sabotage,
 }

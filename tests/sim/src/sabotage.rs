@@ -29,17 +29,20 @@ pub enum Sabotage {
     SparesEquivocators,
     /// Timestamps have no floor when the client starts: what it accepted before it went down it accepts once more.
     NoFloor,
+    /// A client that starts goes by its clock alone and forgets what is reserved on its disk, though senders' clocks may be ahead.
+    ForgetsReservation,
 }
 
 impl Sabotage {
     /// All of them with their names on the command line.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 7] = [
         ("none", Self::None),
         ("nonce-before-signature", Self::NonceBeforeSignature),
         ("closes-late", Self::ClosesLate(3_000_000)),
         ("counts-late", Self::CountsLate),
         ("spares-equivocators", Self::SparesEquivocators),
         ("no-floor", Self::NoFloor),
+        ("forgets-reservation", Self::ForgetsReservation),
     ];
 
     /// Its name on the command line.
@@ -109,6 +112,14 @@ impl Subject {
         match &mut self.inner {
             Inner::Whole(client) => client.install(fleet.clone()),
             Inner::Divided(shards, _) => shards.iter_mut().try_for_each(|shard| shard.install(fleet.clone())),
+        }
+    }
+
+    /// The client in one piece; `None` of one in shards.
+    pub(crate) fn whole_mut(&mut self) -> Option<&mut Client> {
+        match &mut self.inner {
+            Inner::Whole(client) => Some(client),
+            Inner::Divided(..) => None,
         }
     }
 

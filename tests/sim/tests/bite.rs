@@ -49,6 +49,17 @@ fn a_restart_that_accepts_what_was_accepted_before() {
 }
 
 #[test]
+fn a_restart_that_ignores_what_is_reserved_on_the_disk() {
+    let rule = found(Sabotage::ForgetsReservation).rule;
+    let rules = [
+        "nothing is accepted again after a restart",
+        "no round is decided again after a restart",
+        "no round is decided twice",
+    ];
+    assert!(rules.contains(&rule), "{rule}");
+}
+
+#[test]
 fn nothing_is_found_in_the_client_as_it_is() {
     let swept = sweep(0, SEEDS, 2, Sabotage::None, &|_| ());
     assert!(swept.violation.is_none(), "{:?}", swept.violation);

@@ -32,6 +32,8 @@ pub(crate) struct AcceptanceCounts {
 pub(crate) struct Acceptance {
     own: u32,
     limits: Limits,
+    /// Of timestamps ahead of the clock, the newest that is accepted.
+    pub(crate) reserved_ns: i64,
     /// Sender and stream.
     tracked: BTreeSet<(u32, u32)>,
     nonces: BTreeMap<(u32, u32), BTreeSet<u64>>,
@@ -47,6 +49,7 @@ impl Acceptance {
         Self {
             own,
             limits,
+            reserved_ns: i64::MAX,
             tracked,
             nonces: BTreeMap::new(),
             timestamps: BTreeMap::new(),
@@ -66,7 +69,8 @@ impl Acceptance {
             self.counts.wrong_receiver += 1;
         } else if timestamp < oldest {
             self.counts.stale += 1;
-        } else if timestamp > now + i128::from(self.limits.future_ns) {
+        } else if timestamp > (now + i128::from(self.limits.future_ns)).min(now.max(self.reserved_ns.into()))
+        {
             self.counts.future += 1;
         } else if let Said::Stream(records) = &frame.said {
             return self.records(frame.sender, records);

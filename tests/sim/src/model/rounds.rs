@@ -65,17 +65,19 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
-    /// Of a client that starts at `now_ns`: the first round is the first that opens then or later.
-    pub(crate) fn new(plan: &Plan, now_ns: i64) -> Self {
+    /// Of a client that starts at `now_ns`: the first round is the first that opens then or later, or that the client was told, if
+    /// that is later.
+    pub(crate) fn new(plan: &Plan, now_ns: i64, first_rounds: &[i64]) -> Self {
         let ahead = i64::from(plan.pacing.rounds_ahead_max);
-        let stream = |stream: &StreamPlan| {
+        let stream = |(place, stream): (usize, &StreamPlan)| {
             let (period, close) = (stream.period_ns, stream.close_after_ns);
             let unfinished = ((close + period - 1) / period).max(1);
             let next = stream.round_at(now_ns - 1) + 1;
+            let next = first_rounds.get(place).map_or(next, |first| next.max(*first));
             Stream { plan: stream.clone(), next, open: unfinished + ahead, values: BTreeMap::new() }
         };
         Self {
-            streams: plan.streams.iter().map(stream).collect(),
+            streams: plan.streams.iter().enumerate().map(stream).collect(),
             replicas: plan.replicas,
             pacing: plan.pacing,
             counts: RoundCounts::default(),

@@ -5,7 +5,7 @@ mod random;
 use std::collections::{BTreeMap, BTreeSet};
 
 use centauri_engine::{Computation, Objective};
-use centauri_roles::{Behaviour, DistributionPolicy, Pacing, RequestPolicy};
+use centauri_roles::{Behaviour, DistributionPolicy, Pacing, RequestPolicy, ReservationPolicy};
 use centauri_wire::{Limits, NodeId, VerifierChoice};
 
 use crate::{CLIENT, Clock, EPOCH_NS, MONITOR, replica_id, source_id};
@@ -99,6 +99,33 @@ pub struct DriverPlan {
     pub early_every_ns: Option<i64>,
 }
 
+/// The client's disk, and what it keeps there.
+#[derive(Debug, Clone)]
+pub struct DiskPlan {
+    /// How far ahead timestamps are reserved.
+    pub reservation: ReservationPolicy,
+    /// How often what has come is written.
+    pub look_ns: i64,
+    /// How long a write takes at most.
+    pub write_ns: i64,
+    /// Probability that it takes up to `slow_ns` instead.
+    pub slow: f64,
+    /// How long a slow write takes at most.
+    pub slow_ns: i64,
+    /// Probability that a write fails, or that the disk says so.
+    pub fail: f64,
+    /// When the disk is full: from, and until.
+    pub full: Vec<(i64, i64)>,
+}
+
+impl DiskPlan {
+    /// Whether there is no room at this simulated time.
+    #[must_use]
+    pub fn is_full(&self, at_ns: i64) -> bool {
+        self.full.iter().any(|(from_ns, until_ns)| (*from_ns..*until_ns).contains(&at_ns))
+    }
+}
+
 /// Something that happens to a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happening {
@@ -108,6 +135,11 @@ pub enum Happening {
         until_ns: i64,
         /// How long it then takes to get going: datagrams wait for it.
         slow_ns: i64,
+    },
+    /// It ends in an orderly way, and comes back at this time.
+    End {
+        /// When it starts again.
+        until_ns: i64,
     },
     /// It does nothing until this time; datagrams wait.
     Pause {
@@ -152,6 +184,8 @@ pub struct Plan {
     pub outsider: Option<OutsiderPlan>,
     /// How punctual drivers are.
     pub driver: DriverPlan,
+    /// What the client's disk is like, if it keeps anything; then it is in one piece.
+    pub disk: Option<DiskPlan>,
     /// What happens when to whom.
     pub happenings: Vec<(i64, NodeId, Happening)>,
     /// How often the monitor publishes; `None` for no monitor.
@@ -209,6 +243,7 @@ impl Plan {
             },
             outsider: None,
             driver: DriverPlan::default(),
+            disk: None,
             happenings: Vec::new(),
             publish_every_ns: None,
             shards: 1,

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use centauri_engine::{Computation, Objective};
-use centauri_roles::{Ageing, Behaviour, DistributionPolicy, Pacing, RequestPolicy, SplitMix64};
+use centauri_roles::{
+    Ageing, Behaviour, DistributionPolicy, Pacing, RequestPolicy, ReservationPolicy, SplitMix64,
+};
 use centauri_wire::{Limits, NodeId, VerifierChoice};
 
-use super::{DriverPlan, Happening, Liar, MS, NetworkPlan, OutsiderPlan, Partition, Plan, StreamPlan};
+use super::{
+    DiskPlan, DriverPlan, Happening, Liar, MS, NetworkPlan, OutsiderPlan, Partition, Plan, StreamPlan,
+};
 use crate::{CLIENT, Clock, Dice, EPOCH_NS, replica_id, source_id};
 
 impl Plan {
@@ -47,6 +51,15 @@ impl Plan {
         plan.clocks = clocks(&plan, dice);
         plan.network.partitions = partitions(&plan, dice);
         plan.happenings = happenings(&plan, dice);
+        let keeps = plan.shards == 1 && dice.chance(0.4);
+        if keeps {
+            plan.disk = Some(disk(&plan, dice));
+            plan.happenings.extend(of_a_client_that_keeps(&plan, dice));
+            if dice.chance(0.7) {
+                let ahead = Clock { offset_ns: dice.between(5, 100) * MS, drift_ppb: 0 };
+                plan.clocks.insert(replica_id(dice.below(replicas)).0, ahead);
+            }
+        }
         plan
     }
 }
@@ -244,6 +257,48 @@ fn happenings(plan: &Plan, dice: &mut Dice) -> Vec<(i64, NodeId, Happening)> {
             && crashed.contains(&node.0)
         {
             *by_ns = by_ns.abs();
+        }
+    }
+    all
+}
+
+fn disk(plan: &Plan, dice: &mut Dice) -> DiskPlan {
+    let margin_ns = dice.between(20, 80) * MS;
+    let reservation = ReservationPolicy {
+        clock_ahead_ns: dice.between(10, 120) * MS,
+        margin_ns,
+        renew_after_ns: margin_ns / dice.between(2, 4),
+    };
+    let fails = dice.chance(0.5);
+    let full = |dice: &mut Dice| {
+        let from_ns = dice.between(1, plan.length_ns);
+        (from_ns, from_ns + dice.between(20, 400) * MS)
+    };
+    DiskPlan {
+        reservation,
+        look_ns: dice.between(1, 12) * MS,
+        write_ns: dice.between(0, 8_000) * 1_000,
+        slow: if fails { dice.real(0.0, 0.1) } else { 0.0 },
+        slow_ns: dice.between(10, 200) * MS,
+        fail: if fails { dice.real(0.0, 0.6) } else { 0.0 },
+        full: (0..if fails { dice.below(3) } else { 0 }).map(|_| full(dice)).collect(),
+    }
+}
+
+/// It ends again and again, and its clock is set between: back, too, where the disk does not fail.
+fn of_a_client_that_keeps(plan: &Plan, dice: &mut Dice) -> Vec<(i64, NodeId, Happening)> {
+    let mut all = Vec::new();
+    for _ in 0..1 + dice.below(4) {
+        let at_ns = dice.between(50 * MS, plan.length_ns);
+        let down_ns = if dice.chance(0.6) { dice.between(1, 20) * MS } else { dice.between(20, 200) * MS };
+        let until_ns = at_ns + down_ns;
+        all.push(match dice.below(4) {
+            0 => (at_ns, CLIENT, Happening::End { until_ns }),
+            _ => (at_ns, CLIENT, Happening::Crash { until_ns, slow_ns: 0 }),
+        });
+        if dice.chance(0.3) {
+            let by_ns = dice.between(-60, 30) * MS;
+            all.push((at_ns - dice.between(0, 4) * MS, CLIENT, Happening::SetClock { by_ns }));
         }
     }
     all

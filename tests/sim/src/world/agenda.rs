@@ -8,7 +8,7 @@ use centauri_wire::NodeId;
 use super::{Stepped, World};
 use crate::hostile::{Outsider, by_hand};
 use crate::network::Datagram;
-use crate::{CLIENT, Happening, Plan, address, replica_id};
+use crate::{CLIENT, Happening, MONITOR, MS, Plan, address, replica_id};
 
 /// Something that happens at a set time.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +18,14 @@ enum Act {
     ByHand(usize),
     Outsider,
     Early,
+    Journal,
 }
+
+/// Whoever cannot start is started again after this.
+const START_AGAIN_NS: i64 = 7 * MS;
+
+/// So many frames are replayed when the client starts again.
+const REPLAYED_MAX: usize = 40;
 
 /// What happens at set times, in order.
 #[derive(Debug)]
@@ -44,6 +51,9 @@ impl Agenda {
         if let Some(every_ns) = plan.driver.early_every_ns {
             agenda.enter(every_ns, Act::Early);
         }
+        if let Some(disk) = &plan.disk {
+            agenda.enter(disk.look_ns, Act::Journal);
+        }
         agenda
     }
 
@@ -67,9 +77,13 @@ impl World<'_> {
                 self.say(format_args!("node {node} starts again"));
                 let place = self.nodes.iter().position(|known| known.id == node);
                 place.map_or(Ok(()), |place| self.start(place))?;
+                if node == CLIENT {
+                    self.replay();
+                }
             }
             Act::ByHand(place) => self.by_hand(place),
             Act::Outsider => self.outsider(),
+            Act::Journal => self.look_journal(),
             Act::Early => {
                 let client = self.nodes.iter().position(|node| node.id == CLIENT);
                 if let Some(every_ns) = self.plan.driver.early_every_ns {
@@ -83,6 +97,15 @@ impl World<'_> {
         Ok(())
     }
 
+    /// The node could not start, and is tried again.
+    pub(super) fn start_later(&mut self, id: NodeId) {
+        self.agenda.enter(self.at_ns + START_AGAIN_NS, Act::Restart(id));
+    }
+
+    pub(super) fn look_later(&mut self, wait_ns: i64) {
+        self.agenda.enter(self.at_ns + wait_ns, Act::Journal);
+    }
+
     fn is_free(&self, place: usize) -> bool {
         self.nodes.get(place).is_some_and(|node| node.actor.is_some() && node.busy_until_ns <= self.at_ns)
     }
@@ -92,8 +115,11 @@ impl World<'_> {
         let (plan, at_ns) = (self.plan, self.at_ns);
         let place = self.nodes.iter().position(|node| node.id == id && node.actor.is_some());
         let Some(place) = place else { return };
-        if matches!(happening, Happening::Crash { .. }) {
+        if matches!(happening, Happening::Crash { .. } | Happening::End { .. }) {
             self.tally(place);
+        }
+        if matches!(happening, Happening::End { .. }) {
+            self.close_journal(place);
         }
         let Some(node) = self.nodes.get_mut(place) else { return };
         match happening {
@@ -103,11 +129,23 @@ impl World<'_> {
             }
             Happening::SetClock { by_ns } => {
                 node.clock.offset_ns += by_ns;
+                if node.is_client() {
+                    self.incarnations.set_clock(by_ns);
+                }
                 self.outcome.add("clocks set", 1);
+            }
+            Happening::End { until_ns } => {
+                node.actor = None;
+                node.client = None;
+                node.journal = None;
+                node.disk.crash();
+                self.outcome.add("orderly ends", 1);
+                self.agenda.enter(until_ns, Act::Restart(id));
             }
             Happening::Crash { until_ns, slow_ns } => {
                 node.actor = None;
                 node.client = None;
+                node.journal = None;
                 node.busy_until_ns = until_ns + slow_ns;
                 node.disk.crash();
                 self.outcome.add(if node.is_client() { "client crashes" } else { "other crashes" }, 1);
@@ -131,6 +169,19 @@ impl World<'_> {
             self.captured.push(&bytes);
             self.outcome.add("frames by hand", 1);
             self.network.send(self.at_ns, &Datagram { from: address(id), to: address(to), bytes });
+        }
+    }
+
+    /// Whoever sees the client start again tries what went by before once more.
+    fn replay(&mut self) {
+        if self.plan.outsider.is_none() || self.plan.disk.is_none() {
+            return;
+        }
+        let newest = self.captured.iter().rev().take(REPLAYED_MAX).cloned().collect::<Vec<_>>();
+        self.outcome.add("replayed after a restart", newest.len() as u64);
+        for bytes in newest {
+            let datagram = Datagram { from: address(MONITOR), to: address(CLIENT), bytes };
+            self.network.send_ahead(self.at_ns, datagram);
         }
     }
 

@@ -50,7 +50,9 @@ impl World<'_> {
         let counted = node.count();
         let before = std::mem::replace(&mut node.counters, counted);
         check_frames(node)?;
-        check_subscriptions(&node.counters, node.acceptance.subscriptions_max(SUBSCRIPTIONS_OF_A_NODE_MAX))?;
+        let restored = node.client.as_ref().map_or(0, |client| client.restored);
+        let most = node.acceptance.subscriptions_max(SUBSCRIPTIONS_OF_A_NODE_MAX) + restored;
+        check_subscriptions(&node.counters, most)?;
         let requests = std::mem::take(&mut node.acceptance.counts.requests);
         self.check_sent(place, &before, requests)?;
         if self.nodes.get(place).is_some_and(Node::is_client) {
@@ -130,10 +132,11 @@ impl World<'_> {
 
     fn enter_decision(&mut self, decided: &Decided<'_>, stream: usize) -> Result<(), Finding> {
         let newest = self.newest.insert(stream, decided.round);
-        if newest.is_some_and(|newest| newest >= decided.round) {
+        if newest.is_some_and(|newest| newest >= decided.round) && self.incarnations.are_promised() {
             let expected = format!("stream {stream}: a round after {newest:?}");
             return Err(Finding::new("no round is decided twice", expected, decided.round.to_string()));
         }
+        self.keep(stream, decided)?;
         if self.honest_only.check(stream, decided)? {
             self.outcome.add("regions checked", 1);
         }
@@ -170,6 +173,7 @@ impl World<'_> {
                 }
                 Effect::Note(Note::Skipped { stream, first, rounds }) => {
                     left_out.push((stream.0 as usize, *first, *rounds));
+                    self.incarnations.left_out(stream.0, *first, *rounds);
                 }
                 Effect::Note(Note::Heard { node }) => {
                     expect(

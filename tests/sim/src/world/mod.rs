@@ -2,6 +2,9 @@
 
 mod agenda;
 mod check;
+mod incarnations;
+mod journal;
+mod keeping;
 mod node;
 mod outcome;
 mod step;
@@ -23,6 +26,7 @@ use crate::violation::{Finding, Violation};
 use crate::{Dice, Plan, Sabotage, cast, models};
 use agenda::Agenda;
 use check::Signed;
+use incarnations::Incarnations;
 use node::Node;
 
 /// So many ticks of a node at one moment are taken for a node that does nothing about what is due.
@@ -53,6 +57,7 @@ struct World<'a> {
     ticks_at_once: u32,
     /// By stream: the newest round decided, by whichever client.
     newest: BTreeMap<usize, i64>,
+    incarnations: Incarnations,
     outcome: Outcome,
 }
 
@@ -130,6 +135,7 @@ impl<'a> World<'a> {
             at_ns: 0,
             ticks_at_once: 0,
             newest: BTreeMap::new(),
+            incarnations: Incarnations::default(),
             outcome: Outcome::default(),
         };
         for place in 0..world.nodes.len() {

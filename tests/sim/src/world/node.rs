@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use centauri_roles::{Monitor, Replica, Role, Source};
 use centauri_wire::{Limits, NodeId};
 
+use super::journal::Journal;
 use crate::model::{Acceptance, Rounds};
 use crate::sabotage::Subject;
-use crate::{CLIENT, Clock, Dice, Disk, Plan, SoundDisk, replica_id, source_id};
+use crate::{CLIENT, Clock, Dice, Disk, FaultyDisk, Plan, SoundDisk, replica_id, source_id};
 
 /// A role at work.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub(super) struct Node {
     pub(super) acceptance: Acceptance,
     /// The client's, while it is up.
     pub(super) client: Option<ExpectedClient>,
+    /// What the client's driver keeps, while it is up.
+    pub(super) journal: Option<Journal>,
     /// Its counters after the last step.
     pub(super) counters: Counted,
 }
@@ -70,11 +73,13 @@ pub(super) struct ExpectedClient {
     pub(super) unused: u64,
     pub(super) unexpected: u64,
     pub(super) installed: u64,
+    /// Subscriptions that it took up from its disk.
+    pub(super) restored: u64,
 }
 
 impl ExpectedClient {
     pub(super) fn new(rounds: Rounds) -> Self {
-        Self { rounds, published: 0, told: 0, proofs: 0, unused: 0, unexpected: 0, installed: 0 }
+        Self { rounds, published: 0, told: 0, proofs: 0, unused: 0, unexpected: 0, installed: 0, restored: 0 }
     }
 }
 
@@ -103,13 +108,17 @@ impl Node {
         Self {
             id,
             clock: plan.clock(id),
-            disk: Box::new(SoundDisk::default()),
+            disk: match &plan.disk {
+                Some(disk) if id == CLIENT => Box::new(FaultyDisk::new(disk, plan.seed)),
+                _ => Box::new(SoundDisk::default()),
+            },
             actor: None,
             busy_until_ns: 0,
             due_ns: None,
             delivered: 0,
             acceptance: Acceptance::new(id.0, Limits::default(), BTreeSet::new()),
             client: None,
+            journal: None,
             counters: Counted::default(),
         }
     }

@@ -6,6 +6,8 @@ use std::rc::Rc;
 use centauri_engine::Distribution;
 use centauri_roles::{Effect, Received};
 
+use super::journal::reserved_on;
+use super::keeping::reserve;
 use super::node::{Actor, ExpectedClient, Node};
 use super::{Stepped, World};
 use crate::build::{self, Start};
@@ -34,13 +36,31 @@ impl World<'_> {
         let wrong = |error: String| (id, Finding::new("a node can start", "", error));
         let start = self.nodes.get(place).map(|node| build::start(node.disk.as_ref(), id, now_ns));
         let start = start.unwrap_or_else(|| Err("there is no such node".to_owned())).map_err(wrong)?;
+        let keeps = id == CLIENT && self.plan.disk.is_some();
+        let (start, requests) = if keeps {
+            let Some(begun) = self.begin_journal(place, start).map_err(|finding| (id, finding))? else {
+                return Ok(());
+            };
+            begun
+        } else {
+            (start, Vec::new())
+        };
+        let (floor_ns, first_rounds) = (start.floor_ns, start.first_rounds.clone());
+        let limits = match id {
+            CLIENT => build::client_limits(self.plan, floor_ns),
+            _ => build::limits(self.plan, floor_ns),
+        };
         let actor = self.actor(place, start).map_err(wrong)?;
         let Some(node) = self.nodes.get_mut(place) else { return Ok(()) };
-        node.acceptance =
-            Acceptance::new(id.0, build::limits(self.plan, now_ns), Node::tracked(self.plan, id));
-        node.client = node.is_client().then(|| ExpectedClient::new(Rounds::new(self.plan, now_ns)));
+        node.acceptance = Acceptance::new(id.0, limits, Node::tracked(self.plan, id));
+        node.client =
+            node.is_client().then(|| ExpectedClient::new(Rounds::new(self.plan, now_ns, &first_rounds)));
         node.delivered = 0;
         node.actor = Some(actor);
+        if keeps {
+            self.restore(place, now_ns, &requests).map_err(|finding| (id, finding))?;
+        }
+        let Some(node) = self.nodes.get_mut(place) else { return Ok(()) };
         node.counters = node.count();
         node.schedule(self.plan, self.at_ns);
         if node.is_client() {
@@ -65,7 +85,7 @@ impl World<'_> {
                 .map(|shards| Actor::Client(Box::new(Subject::divided(shards, build::sharding(plan)))))
         } else {
             let has_floor = self.sabotage != Sabotage::NoFloor;
-            let limits = build::limits(plan, start.now_ns);
+            let limits = build::client_limits(plan, start.floor_ns);
             build::client(plan, &self.fleet, start, has_floor)
                 .map(|client| Actor::Client(Box::new(Subject::whole(client, self.sabotage, limits))))
         };
@@ -87,6 +107,10 @@ impl World<'_> {
         }
         let Some(actor) = &mut node.actor else { return Ok(()) };
         let now_ns = node.clock.shows_ns(self.at_ns);
+        if let Some(journal) = &node.journal {
+            self.incarnations.called(now_ns, reserved_on(node.disk.as_ref()));
+            reserve(actor, &mut node.acceptance, journal);
+        }
         let received: Vec<_> = datagrams
             .iter()
             .map(|datagram| Received { from: datagram.from, bytes: &datagram.bytes })
@@ -96,8 +120,17 @@ impl World<'_> {
         let ticks_too = matches!(actor, Actor::Client(client) if client.ticks_always());
         for (at, datagram) in datagrams.iter().enumerate() {
             let taken = self.genuine.contains(&datagram.bytes) && node.take(now_ns, &datagram.bytes);
+            let found = accepted.contains(at);
+            if node.journal.is_some()
+                && (taken || found)
+                && let Some(frame) = read_frame(&datagram.bytes)
+            {
+                let on_disk_ns = reserved_on(node.disk.as_ref());
+                self.incarnations
+                    .accepted(&datagram.bytes, frame.timestamp_ns, now_ns, on_disk_ns)
+                    .map_err(|f| (node.id, f))?;
+            }
             if at < 64 {
-                let found = accepted.contains(at);
                 expect("a frame is accepted if it is to be", taken, found).map_err(|f| (node.id, f))?;
             }
             self.outcome.add(if taken { "frames accepted" } else { "frames rejected" }, 1);
@@ -117,6 +150,10 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(place) else { return Ok(()) };
         let Some(actor) = &mut node.actor else { return Ok(()) };
         let now_ns = node.clock.shows_ns(self.at_ns);
+        if let Some(journal) = &node.journal {
+            self.incarnations.called(now_ns, reserved_on(node.disk.as_ref()));
+            reserve(actor, &mut node.acceptance, journal);
+        }
         self.effects.clear();
         actor.role().tick(now_ns, &mut self.effects);
         let expected = node.client.as_mut().map(|client| client.rounds.tick(now_ns)).unwrap_or_default();

@@ -70,7 +70,7 @@ struct Drive<'a, S: Iterator<Item = Sending>> {
     sent_in_span: u64,
 }
 
-/// Sends the traffic of a plan from now on, and measures the rounds whose deadlines lie in `span`.
+/// Sends the traffic of a plan from the next period on, and measures the rounds whose deadlines lie in `span`.
 ///
 /// # Errors
 /// The server ends, or its output is none; what a socket reports.
@@ -83,7 +83,9 @@ pub fn drive(
     let socket = UdpSocket::bind((server.address.ip(), 0))?;
     socket.connect(server.address)?;
     socket.set_nonblocking(true)?;
-    let frames = Frames::new(plan, replicas, plan.sendings(now_ns()));
+    // Rounds that had opened when the server started are none of its rounds.
+    let from_ns = now_ns() + plan.period_ns;
+    let frames = Frames::new(plan, replicas, plan.sendings(from_ns));
     let mut drive = Drive {
         server,
         socket,

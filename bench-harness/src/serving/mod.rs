@@ -157,6 +157,8 @@ impl Args {
 
 fn lines(args: &Args) -> anyhow::Result<Vec<Line>> {
     let executable = process::executable(args.server.as_deref())?;
+    // Before the cores of this thread become fewer.
+    let head = provenance::head(args.seed, args.date.as_deref(), args.quick);
     let (plan, seconds) = (args.plan()?, args.seconds()?);
     let setting = Setting { driver: args.driver.to_string(), backend: args.backend.clone() };
     let cores = args.cores();
@@ -166,7 +168,7 @@ fn lines(args: &Args) -> anyhow::Result<Vec<Line>> {
     };
     let few = if plan.streams > FEW_STREAMS {
         let folder = tempfile::tempdir()?;
-        // As many streams at a time as in the run itself would be too few for a frame each.
+        // No more moments than streams.
         let few = Plan { streams: FEW_STREAMS, phases: plan.phases.min(FEW_STREAMS), ..plan };
         let few_seconds = (FEW_SECONDS.0.min(seconds.0), FEW_SECONDS.1.min(seconds.1));
         Some(one(folder.path(), few, few_seconds)?)
@@ -184,7 +186,6 @@ fn lines(args: &Args) -> anyhow::Result<Vec<Line>> {
     };
     let few = few.map(|few| few.driven.memory.resident);
     let fleet = record(&plan, &setting, cores, measured, few)?;
-    let head = provenance::head(args.seed, args.date.as_deref(), args.quick);
     Ok(vec![Line::Run(head), Line::Fleet(Box::new(fleet))])
 }
 

@@ -184,6 +184,7 @@ fn client_config(plan: &Plan, limits: Limits, first_rounds: &[i64]) -> Result<Cl
         request: plan.request,
         latencies: replicas.iter().map(|node| (*node, LINK.to_owned())).collect(),
         samples: samples(plan),
+        health: plan.health,
         limits,
         verifier: plan.verifier,
         pacing: plan.pacing,

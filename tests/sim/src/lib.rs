@@ -18,6 +18,8 @@
 //! 8. What the client keeps on its disk, which fails, lasts: no frame is accepted and no round decided that a client before it
 //!    accepted or decided; rounds of which no decision is kept are told, and no others; subscriptions go on until they expire.
 //!    Rounds are decided meanwhile whatever the disk does.
+//! 9. The client's ledger of replicas: a replica that was seen to sign two values for a round is faulty, nobody else by proof; states
+//!    change only as they may, are those that were told, and go on after a restart as they were stored.
 #![forbid(unsafe_code)]
 
 mod build;

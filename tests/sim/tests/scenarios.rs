@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use centauri_engine::{Computation, Report, Status};
-use centauri_roles::Behaviour;
+use centauri_roles::health::HealthPolicy;
+use centauri_roles::{Behaviour, ReservationPolicy};
 use centauri_sim::{
-    CLIENT, Clock, DecidedRound, Happening, Liar, MS, Outcome, OutsiderPlan, Partition, Plan, Sabotage,
-    replica_id, run,
+    CLIENT, Clock, DecidedRound, DiskPlan, Happening, Liar, MS, Outcome, OutsiderPlan, Partition, Plan,
+    Sabotage, replica_id, run,
 };
 
 /// Each scenario is run with these.
@@ -266,4 +267,54 @@ fn scenario_011_replicas_that_come_back_after_they_have_sent() {
             },
         );
     }
+}
+
+#[test]
+fn scenario_012_a_liar_is_found_without_a_proof() {
+    let liar = Liar { behaviour: Behaviour::Collude { target: 38.0 }, ..Liar::default() };
+    scenario(
+        |plan| {
+            plan.liars = [(2, liar.clone())].into();
+            plan.health =
+                Some(HealthPolicy { rounds_between_false_alarms: 1_000.0, ..HealthPolicy::default() });
+        },
+        |ran| {
+            ran.check(ran.rounds() == ROUNDS, "every round is decided");
+            let count = |name| ran.outcome.count(name);
+            ran.check((1..=2).contains(&count("health: changes")), "it alone changes, to suspect and faulty");
+            ran.check(count("health: proven faulty") == 0, "nothing is proven");
+        },
+    );
+}
+
+#[test]
+fn scenario_013_a_disk_that_is_full_as_the_client_crashes() {
+    let reservation =
+        ReservationPolicy { clock_ahead_ns: 40 * MS, margin_ns: 40 * MS, renew_after_ns: 10 * MS };
+    scenario(
+        |plan| {
+            plan.disk = Some(DiskPlan {
+                reservation,
+                look_ns: 5 * MS,
+                write_ns: 2 * MS,
+                slow: 0.0,
+                slow_ns: 0,
+                fail: 0.0,
+                full: vec![(400 * MS, 900 * MS)],
+            });
+            let crash = Happening::Crash { until_ns: 710 * MS, slow_ns: 0 };
+            plan.happenings = vec![(700 * MS, CLIENT, crash)];
+        },
+        |ran| {
+            let count = |name| ran.outcome.count(name);
+            ran.check(count("decided while the disk is full") == 6, "rounds are decided at 430 to 680 ms");
+            ran.check(count("starts put off by the disk") > 20, "no server starts without a reservation");
+            let rounds: Vec<i64> = ran.outcome.decisions.iter().map(|decided| decided.round).collect();
+            // The disk has room again at 900 ms; a start comes at the latest 7 ms later, in round 18.
+            let expected: Vec<i64> = (0..=12).chain(19..=38).collect();
+            ran.check(rounds == expected, "it goes on when there is room");
+            // Round 6 closed at 380 ms, and was stored.
+            ran.check(count("rounds told to be missing") == 12, "and tells that rounds 7 to 18 are missing");
+        },
+    );
 }

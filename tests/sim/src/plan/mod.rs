@@ -5,6 +5,7 @@ mod random;
 use std::collections::{BTreeMap, BTreeSet};
 
 use centauri_engine::{Computation, Objective};
+use centauri_roles::health::HealthPolicy;
 use centauri_roles::{Behaviour, DistributionPolicy, Pacing, RequestPolicy, ReservationPolicy};
 use centauri_wire::{Limits, NodeId, VerifierChoice};
 
@@ -184,6 +185,8 @@ pub struct Plan {
     pub outsider: Option<OutsiderPlan>,
     /// How punctual drivers are.
     pub driver: DriverPlan,
+    /// How the client judges replicas; `None` for not at all.
+    pub health: Option<HealthPolicy>,
     /// What the client's disk is like, if it keeps anything; then it is in one piece.
     pub disk: Option<DiskPlan>,
     /// What happens when to whom.
@@ -243,6 +246,7 @@ impl Plan {
             },
             outsider: None,
             driver: DriverPlan::default(),
+            health: None,
             disk: None,
             happenings: Vec::new(),
             publish_every_ns: None,

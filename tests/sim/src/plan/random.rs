@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use centauri_engine::{Computation, Objective};
+use centauri_roles::health::HealthPolicy;
 use centauri_roles::{
     Ageing, Behaviour, DistributionPolicy, Pacing, RequestPolicy, ReservationPolicy, SplitMix64,
 };
@@ -51,6 +52,7 @@ impl Plan {
         plan.clocks = clocks(&plan, dice);
         plan.network.partitions = partitions(&plan, dice);
         plan.happenings = happenings(&plan, dice);
+        plan.health = dice.chance(0.6).then(|| health(dice));
         let keeps = plan.shards == 1 && dice.chance(0.4);
         if keeps {
             plan.disk = Some(disk(&plan, dice));
@@ -260,6 +262,25 @@ fn happenings(plan: &Plan, dice: &mut Dice) -> Vec<(i64, NodeId, Happening)> {
         }
     }
     all
+}
+
+/// Mostly so quick to judge that states change in a run of some ten rounds.
+fn health(dice: &mut Dice) -> HealthPolicy {
+    let usual = HealthPolicy::default();
+    if dice.chance(0.2) {
+        return usual;
+    }
+    let dwell = dice.between(1, 3) as u16;
+    HealthPolicy {
+        rounds_between_false_alarms: dice.real(100.0, 300.0),
+        rounds_between_false_recoveries: dice.real(2.0, 20.0),
+        share: dice.real(0.5, 1.0),
+        cap: dice.real(5.0, 9.5),
+        dwell,
+        temper: dice.real(0.5, 1.0),
+        forgive: dwell + *dice.pick(&[2, 5, 20, 500]).unwrap_or(&5),
+        ..usual
+    }
 }
 
 fn disk(plan: &Plan, dice: &mut Dice) -> DiskPlan {

@@ -83,7 +83,7 @@ impl World<'_> {
             }
             Act::ByHand(place) => self.by_hand(place),
             Act::Outsider => self.outsider(),
-            Act::Journal => self.look_journal(),
+            Act::Journal => self.look_journal().map_err(|finding| (CLIENT, finding))?,
             Act::Early => {
                 let client = self.nodes.iter().position(|node| node.id == CLIENT);
                 if let Some(every_ns) = self.plan.driver.early_every_ns {

@@ -6,7 +6,7 @@ use centauri_engine::{Report, Status};
 use centauri_roles::{Decided, Effect, Note};
 use centauri_wire::NodeId;
 
-use super::node::{Counted, ExpectedClient, Node};
+use super::node::{Actor, Counted, ExpectedClient, Node};
 use super::{DecidedRound, World};
 use crate::build::{LINK, NOISE};
 use crate::frame::{ReadFrame, Said, read_frame};
@@ -58,6 +58,7 @@ impl World<'_> {
         if self.nodes.get(place).is_some_and(Node::is_client) {
             self.check_rounds(now_ns, expected)?;
             self.check_notes(place)?;
+            self.check_health(place)?;
             self.check_client(place)
         } else {
             self.check_bounds(place, given, &before)
@@ -209,6 +210,23 @@ impl World<'_> {
             convicted,
         )?;
         expect("what is left out is told", std::mem::take(&mut client.rounds.left_out), left_out)
+    }
+
+    fn check_health(&mut self, place: usize) -> Result<(), Finding> {
+        let Some(node) = self.nodes.get_mut(place) else { return Ok(()) };
+        let (Some(client), Some(Actor::Client(subject))) = (&mut node.client, &mut node.actor) else {
+            return Ok(());
+        };
+        let Some(health) = &mut client.health else { return Ok(()) };
+        let counts = health.check(self.plan, &self.effects)?;
+        // Each shard has a ledger of its own streams.
+        if let Some(ledger) = subject.whole_mut().and_then(|client| client.health()) {
+            health.hold(self.plan, ledger, &node.counters)?;
+        }
+        self.outcome.add("health: changes", counts.events);
+        self.outcome.add("health: proven faulty", counts.proven);
+        self.outcome.add("health: better again", counts.better);
+        Ok(())
     }
 
     fn check_client(&mut self, place: usize) -> Result<(), Finding> {

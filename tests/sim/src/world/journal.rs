@@ -9,6 +9,7 @@ use crate::{Disk, DiskPlan, Plan};
 const RESERVED: &str = "reserved";
 const DECISIONS: &str = "decisions";
 const REQUESTS: &str = "requests";
+const LEDGER: &str = "ledger";
 
 /// A decision as it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +19,14 @@ pub(super) struct Kept {
     pub(super) round: i64,
     /// A fingerprint of what was decided.
     pub(super) digest: u64,
+}
+
+/// What the client knows besides its decisions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) requests: Vec<KeptRequest>,
+    /// A snapshot of the ledger of replicas.
+    pub(super) ledger: Option<Vec<u8>>,
 }
 
 /// A subscription of another node, as bytes.
@@ -32,7 +41,7 @@ pub(super) struct Beginning {
     /// Place, first and last round of which there is no decision and will be none.
     pub(super) gap: Vec<(u32, i64, i64)>,
     pub(super) decisions: Vec<Kept>,
-    pub(super) requests: Vec<KeptRequest>,
+    pub(super) state: State,
 }
 
 /// What is being written.
@@ -73,6 +82,7 @@ impl Journal {
         let mut reservation = Reservation::begin(of.reservation, found_ns, now_ns);
         let stored = disk.read(DECISIONS).map(|bytes| read_decisions(&bytes)).unwrap_or_default();
         let requests = disk.read(REQUESTS).map(|bytes| read_requests(&bytes)).unwrap_or_default();
+        let state = State { requests: requests.clone(), ledger: disk.read(LEDGER) };
         let floor_ns = reservation.floor_ns();
         if let Some(reserved_ns) = reservation.due(now_ns) {
             disk.begin(at_ns, vec![(RESERVED.to_owned(), reserved_ns.to_le_bytes().to_vec())]);
@@ -82,8 +92,7 @@ impl Journal {
             reservation.stored(reserved_ns);
         }
         let (first_rounds, gap) = first_rounds(plan, floor_ns, &stored);
-        let beginning =
-            Beginning { floor_ns, first_rounds, gap, decisions: stored.clone(), requests: requests.clone() };
+        let beginning = Beginning { floor_ns, first_rounds, gap, decisions: stored.clone(), state };
         Some((
             Self { reservation, stored, waiting: Vec::new(), writing: None, requests: Some(requests) },
             beginning,
@@ -104,7 +113,7 @@ impl Journal {
         &mut self,
         disk: &mut dyn Disk,
         (at_ns, now_ns): (i64, i64),
-        requests: Vec<KeptRequest>,
+        state: State,
     ) -> Option<bool> {
         let over = self.writing.take_if(|writing| writing.over_ns <= at_ns);
         let said = over.map(|writing| {
@@ -117,11 +126,12 @@ impl Journal {
             return said;
         }
         let reserved_ns = self.reservation.due(now_ns);
-        if reserved_ns.is_none() && self.waiting.is_empty() && self.requests.as_ref() == Some(&requests) {
+        if reserved_ns.is_none() && self.waiting.is_empty() && self.requests.as_ref() == Some(&state.requests)
+        {
             return said;
         }
-        let batch = self.batch(reserved_ns, &requests);
-        self.requests = Some(requests);
+        let batch = self.batch(reserved_ns, &state);
+        self.requests = Some(state.requests);
         let over_ns = disk.begin(at_ns, batch);
         self.writing = Some(Writing { reserved_ns, decisions: self.waiting.len(), over_ns });
         said
@@ -133,14 +143,14 @@ impl Journal {
         disk: &mut dyn Disk,
         (at_ns, now_ns): (i64, i64),
         newest_ns: Option<i64>,
-        requests: &[KeptRequest],
+        state: &State,
     ) -> bool {
         if let Some(writing) = self.writing.take() {
             let is_stored = disk.end();
             self.ended(&writing, is_stored);
         }
         let released_ns = self.reservation.release_ns(newest_ns, now_ns);
-        let batch = self.batch(Some(released_ns), requests);
+        let batch = self.batch(Some(released_ns), state);
         disk.begin(at_ns, batch);
         disk.end()
     }
@@ -158,7 +168,7 @@ impl Journal {
         }
     }
 
-    fn batch(&self, reserved_ns: Option<i64>, requests: &[KeptRequest]) -> Vec<(String, Vec<u8>)> {
+    fn batch(&self, reserved_ns: Option<i64>, state: &State) -> Vec<(String, Vec<u8>)> {
         let mut batch = Vec::new();
         if let Some(reserved_ns) = reserved_ns {
             batch.push((RESERVED.to_owned(), reserved_ns.to_le_bytes().to_vec()));
@@ -171,11 +181,12 @@ impl Journal {
         }
         batch.push((DECISIONS.to_owned(), bytes));
         let mut bytes = Vec::new();
-        for request in requests {
+        for request in &state.requests {
             bytes.extend((request.len() as u32).to_le_bytes());
             bytes.extend(request);
         }
         batch.push((REQUESTS.to_owned(), bytes));
+        batch.extend(state.ledger.clone().map(|ledger| (LEDGER.to_owned(), ledger)));
         batch
     }
 }

@@ -2,6 +2,7 @@
 
 mod agenda;
 mod check;
+mod health;
 mod incarnations;
 mod journal;
 mod keeping;

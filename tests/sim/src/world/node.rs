@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use centauri_roles::{Monitor, Replica, Role, Source};
 use centauri_wire::{Limits, NodeId};
 
+use super::health::Health;
 use super::journal::Journal;
 use crate::model::{Acceptance, Rounds};
 use crate::sabotage::Subject;
@@ -73,13 +74,27 @@ pub(super) struct ExpectedClient {
     pub(super) unused: u64,
     pub(super) unexpected: u64,
     pub(super) installed: u64,
+    /// What it may think of the replicas, if it judges them.
+    pub(super) health: Option<Health>,
     /// Subscriptions that it took up from its disk.
     pub(super) restored: u64,
 }
 
 impl ExpectedClient {
-    pub(super) fn new(rounds: Rounds) -> Self {
-        Self { rounds, published: 0, told: 0, proofs: 0, unused: 0, unexpected: 0, installed: 0, restored: 0 }
+    pub(super) fn new(plan: &Plan, now_ns: i64, first_rounds: &[i64]) -> Self {
+        let rounds = Rounds::new(plan, now_ns, first_rounds);
+        let health = plan.health.map(|policy| Health::new(plan, policy, None));
+        Self {
+            rounds,
+            health,
+            published: 0,
+            told: 0,
+            proofs: 0,
+            unused: 0,
+            unexpected: 0,
+            installed: 0,
+            restored: 0,
+        }
     }
 }
 

@@ -6,14 +6,14 @@ use std::rc::Rc;
 use centauri_engine::Distribution;
 use centauri_roles::{Effect, Received};
 
-use super::journal::reserved_on;
+use super::journal::{State, reserved_on};
 use super::keeping::reserve;
 use super::node::{Actor, ExpectedClient, Node};
 use super::{Stepped, World};
 use crate::build::{self, Start};
 use crate::frame::{ReadFrame, Said, read_frame};
 use crate::hostile::damaged;
-use crate::model::{Acceptance, ExpectedRound, Reference, Rounds};
+use crate::model::{Acceptance, ExpectedRound, Reference};
 use crate::network::Datagram;
 use crate::sabotage::Subject;
 use crate::violation::{Finding, expect};
@@ -37,13 +37,13 @@ impl World<'_> {
         let start = self.nodes.get(place).map(|node| build::start(node.disk.as_ref(), id, now_ns));
         let start = start.unwrap_or_else(|| Err("there is no such node".to_owned())).map_err(wrong)?;
         let keeps = id == CLIENT && self.plan.disk.is_some();
-        let (start, requests) = if keeps {
+        let (start, state) = if keeps {
             let Some(begun) = self.begin_journal(place, start).map_err(|finding| (id, finding))? else {
                 return Ok(());
             };
             begun
         } else {
-            (start, Vec::new())
+            (start, State::default())
         };
         let (floor_ns, first_rounds) = (start.floor_ns, start.first_rounds.clone());
         let limits = match id {
@@ -53,12 +53,11 @@ impl World<'_> {
         let actor = self.actor(place, start).map_err(wrong)?;
         let Some(node) = self.nodes.get_mut(place) else { return Ok(()) };
         node.acceptance = Acceptance::new(id.0, limits, Node::tracked(self.plan, id));
-        node.client =
-            node.is_client().then(|| ExpectedClient::new(Rounds::new(self.plan, now_ns, &first_rounds)));
+        node.client = node.is_client().then(|| ExpectedClient::new(self.plan, now_ns, &first_rounds));
         node.delivered = 0;
         node.actor = Some(actor);
         if keeps {
-            self.restore(place, now_ns, &requests).map_err(|finding| (id, finding))?;
+            self.restore(place, now_ns, &state).map_err(|finding| (id, finding))?;
         }
         let Some(node) = self.nodes.get_mut(place) else { return Ok(()) };
         node.counters = node.count();

@@ -45,6 +45,7 @@ impl Trace {
                 Effect::Published { name, distribution } => {
                     self.bytes(format!("{name} {distribution:?}").as_bytes());
                 }
+                Effect::Followed(followed) => self.bytes(format!("{followed:?}").as_bytes()),
                 Effect::Proof { node, proof } => {
                     self.number(i64::from(node.0));
                     self.bytes(proof.first);

@@ -198,7 +198,8 @@ impl World<'_> {
                     client.proofs += 1;
                     self.outcome.add("proofs", 1);
                 }
-                Effect::Send { .. } | Effect::Decided(_) => {}
+                // There is no follower here.
+                Effect::Send { .. } | Effect::Decided(_) | Effect::Followed(_) => {}
             }
         }
         // Shards tell of what they found in another order.

@@ -42,7 +42,9 @@ pub fn evaluate(routes: &Routes, options: &Options) -> anyhow::Result<Vec<Route>
     let models = [("none", told(false)?), ("following", told(true)?)];
     let of_lies = Lie::ALL
         .into_par_iter()
-        .map(|lie| Evaluation { routes, options, learned: &learned, models: &models, lie }.run())
+        .map(|lie| {
+            Evaluation { scene: Scene { routes, options, learned: &learned, lie }, models: &models }.run()
+        })
         .collect::<anyhow::Result<Vec<_>>>()?;
     Ok(of_lies.into_iter().flatten().collect())
 }
@@ -58,9 +60,9 @@ enum Chooser {
 }
 
 /// What each replica reports in a round.
-struct Heard {
+pub(super) struct Heard {
     /// For each route, each replica's report.
-    reports: [Vec<Report>; 2],
+    pub(super) reports: [Vec<Report>; 2],
     /// The report that came last, if any came.
     last: Option<[f64; 2]>,
 }
@@ -72,66 +74,26 @@ struct Outcome {
     truth: [f64; 2],
 }
 
-struct Evaluation<'a> {
-    routes: &'a Routes,
-    options: &'a Options,
-    learned: &'a Learned,
-    models: &'a [(&'static str, [Arc<Told>; 2]); 2],
-    lie: Lie,
+/// What is heard of two routes under a lie.
+pub(super) struct Scene<'a> {
+    pub(super) routes: &'a Routes,
+    pub(super) options: &'a Options,
+    pub(super) learned: &'a Learned,
+    pub(super) lie: Lie,
 }
 
-impl Evaluation<'_> {
-    fn run(&self) -> anyhow::Result<Vec<Route>> {
-        let mut choosers = self.choosers();
-        let mut outcomes: Vec<Vec<Outcome>> = choosers.iter().map(|_| Vec::new()).collect();
-        for repeat in 0..self.options.repeats {
-            let heard = self.heard(repeat);
-            for ((_, _, chooser), outcomes) in choosers.iter_mut().zip(&mut outcomes) {
-                self.play(chooser, &heard, outcomes)?;
-            }
-        }
-        let mut lines = Vec::new();
-        for ((name, prior, chooser), outcomes) in choosers.iter().zip(&outcomes) {
-            for handicap in [0.0, self.learned.handicap_s] {
-                let times = !matches!(chooser, Chooser::Always(_));
-                lines.push(self.line(name, prior, handicap, outcomes, times));
-            }
-        }
-        Ok(lines)
-    }
+/// What differs from one repeat to the next.
+pub(super) struct Drawn {
+    /// The replicas that lie.
+    pub(super) liars: Vec<usize>,
+    /// For each replica, after how many seconds it hears of each measurement.
+    pub(super) delays: Vec<Vec<f64>>,
+}
 
-    fn choosers(&self) -> Vec<(String, &'static str, Chooser)> {
-        let mut choosers = Vec::new();
-        for (prior, told) in self.models {
-            for objective in objectives() {
-                let of = |route: usize| -> Box<dyn Estimator> {
-                    Box::new(OfObjective::new(objective, Arc::clone(&told[route])))
-                };
-                choosers.push((objective.name().to_owned(), *prior, Chooser::Estimators([of(0), of(1)])));
-            }
-        }
-        for rule in [|| Box::new(Mean) as Box<dyn Rule>, || Box::new(Median) as Box<dyn Rule>] {
-            let of = |route: usize| -> Box<dyn Estimator> {
-                let context = Context { f: self.options.faults, noise_sd: self.learned.report_sd[route] };
-                Box::new(Shrunk::new(rule(), context, Belief::Nothing { centre: self.average(route) }, 0.0))
-            };
-            choosers.push((rule().name().to_owned(), "none", Chooser::Estimators([of(0), of(1)])));
-        }
-        choosers.push(("last_value".to_owned(), "none", Chooser::Last));
-        let average = [self.average(0), self.average(1)];
-        choosers.push(("always_the_same".to_owned(), "none", Chooser::Always(average)));
-        choosers
-    }
-
-    fn average(&self, route: usize) -> f64 {
-        let times: Vec<f64> = self.routes.halves().0.iter().filter_map(|s| s.times_s[route]).collect();
-        times.iter().sum::<f64>() / times.len().max(1) as f64
-    }
-
-    /// What is reported in each round of the second half.
-    fn heard(&self, repeat: usize) -> Vec<Heard> {
+impl Scene<'_> {
+    /// Draws delays and liars: the same whatever the lie.
+    pub(super) fn drawn(&self, repeat: usize) -> Drawn {
         let (samples, start) = (&self.routes.samples, self.routes.halves().0.len());
-        // The same delays and liars whatever the lie.
         let name = format!("{} repeat {repeat}", self.routes.choice);
         let mut rng = seed::generator(seed::of(self.options.seed, &name));
         let n = self.options.replicas;
@@ -139,10 +101,18 @@ impl Evaluation<'_> {
         for i in (1..n).rev() {
             order.swap(i, rng.random_range(0..=i));
         }
-        let liars = if self.lie == Lie::None { &[][..] } else { &order[..self.options.faults] };
+        let liars = if self.lie == Lie::None { Vec::new() } else { order[..self.options.faults].to_vec() };
         let real: Vec<f64> = samples[start..].iter().map(|s| s.delay_s).collect();
-        let delays: Vec<Vec<f64>> =
+        let delays =
             (0..n).map(|_| samples.iter().map(|_| real[rng.random_range(0..real.len())]).collect()).collect();
+        Drawn { liars, delays }
+    }
+
+    /// What is reported in each round of the second half.
+    pub(super) fn heard(&self, drawn: &Drawn) -> Vec<Heard> {
+        let (samples, start) = (&self.routes.samples, self.routes.halves().0.len());
+        let Drawn { liars, delays } = drawn;
+        let n = self.options.replicas;
         let mut first: Vec<Option<[f64; 2]>> = vec![None; n];
         let mut rounds = Vec::new();
         for place in start..samples.len() {
@@ -181,6 +151,61 @@ impl Evaluation<'_> {
             sd: self.learned.report_sd,
         }
     }
+}
+
+struct Evaluation<'a> {
+    scene: Scene<'a>,
+    models: &'a [(&'static str, [Arc<Told>; 2]); 2],
+}
+
+impl Evaluation<'_> {
+    fn run(&self) -> anyhow::Result<Vec<Route>> {
+        let mut choosers = self.choosers();
+        let mut outcomes: Vec<Vec<Outcome>> = choosers.iter().map(|_| Vec::new()).collect();
+        for repeat in 0..self.scene.options.repeats {
+            let heard = self.scene.heard(&self.scene.drawn(repeat));
+            for ((_, _, chooser), outcomes) in choosers.iter_mut().zip(&mut outcomes) {
+                self.play(chooser, &heard, outcomes)?;
+            }
+        }
+        let mut lines = Vec::new();
+        for ((name, prior, chooser), outcomes) in choosers.iter().zip(&outcomes) {
+            for handicap in [0.0, self.scene.learned.handicap_s] {
+                let times = !matches!(chooser, Chooser::Always(_));
+                lines.push(self.line(name, prior, handicap, outcomes, times));
+            }
+        }
+        Ok(lines)
+    }
+
+    fn choosers(&self) -> Vec<(String, &'static str, Chooser)> {
+        let mut choosers = Vec::new();
+        for (prior, told) in self.models {
+            for objective in objectives() {
+                let of = |route: usize| -> Box<dyn Estimator> {
+                    Box::new(OfObjective::new(objective, Arc::clone(&told[route])))
+                };
+                choosers.push((objective.name().to_owned(), *prior, Chooser::Estimators([of(0), of(1)])));
+            }
+        }
+        for rule in [|| Box::new(Mean) as Box<dyn Rule>, || Box::new(Median) as Box<dyn Rule>] {
+            let of = |route: usize| -> Box<dyn Estimator> {
+                let context =
+                    Context { f: self.scene.options.faults, noise_sd: self.scene.learned.report_sd[route] };
+                Box::new(Shrunk::new(rule(), context, Belief::Nothing { centre: self.average(route) }, 0.0))
+            };
+            choosers.push((rule().name().to_owned(), "none", Chooser::Estimators([of(0), of(1)])));
+        }
+        choosers.push(("last_value".to_owned(), "none", Chooser::Last));
+        let average = [self.average(0), self.average(1)];
+        choosers.push(("always_the_same".to_owned(), "none", Chooser::Always(average)));
+        choosers
+    }
+
+    fn average(&self, route: usize) -> f64 {
+        let times: Vec<f64> = self.scene.routes.halves().0.iter().filter_map(|s| s.times_s[route]).collect();
+        times.iter().sum::<f64>() / times.len().max(1) as f64
+    }
 
     fn play(
         &self,
@@ -188,7 +213,7 @@ impl Evaluation<'_> {
         heard: &[Heard],
         outcomes: &mut Vec<Outcome>,
     ) -> anyhow::Result<()> {
-        let (samples, start) = (&self.routes.samples, self.routes.halves().0.len());
+        let (samples, start) = (&self.scene.routes.samples, self.scene.routes.halves().0.len());
         if let Chooser::Estimators(estimators) = chooser {
             estimators.iter_mut().for_each(|e| e.restart());
         }
@@ -202,9 +227,10 @@ impl Evaluation<'_> {
                     let mut estimate = [0.0; 2];
                     for (route, estimator) in estimators.iter_mut().enumerate() {
                         if offset > 0 {
-                            let gap = (samples[place].at_s - samples[place - 1].at_s) / self.learned.period_s;
+                            let gap =
+                                (samples[place].at_s - samples[place - 1].at_s) / self.scene.learned.period_s;
                             for _ in 1..(gap.round() as usize).min(100) {
-                                estimator.pass(self.options.replicas)?;
+                                estimator.pass(self.scene.options.replicas)?;
                             }
                         }
                         let found = estimator.estimate(&heard.reports[route])?;
@@ -237,11 +263,11 @@ impl Evaluation<'_> {
         let (right, right_se) = mean_and_error(judged.iter().map(|j| (j.0, j.1)));
         let (regret_s, regret_se_s) = mean_and_error(judged.iter().map(|j| (j.0, j.2)));
         Route {
-            choice: self.routes.choice.clone(),
-            routes: self.routes.names.clone(),
-            attack: self.lie.name().to_owned(),
-            n: self.options.replicas,
-            f: self.options.faults,
+            choice: self.scene.routes.choice.clone(),
+            routes: self.scene.routes.names.clone(),
+            attack: self.scene.lie.name().to_owned(),
+            n: self.scene.options.replicas,
+            f: self.scene.options.faults,
             estimator: name.to_owned(),
             prior: prior.to_owned(),
             handicap_s,
@@ -251,13 +277,13 @@ impl Evaluation<'_> {
             regret_s,
             regret_se_s,
             rmse_s: times.then(|| square.sqrt()),
-            seed: self.options.seed,
+            seed: self.scene.options.seed,
         }
     }
 }
 
 /// Both times of a sample.
-fn both(sample: &Sample) -> Option<[f64; 2]> {
+pub(super) fn both(sample: &Sample) -> Option<[f64; 2]> {
     Some([sample.times_s[0]?, sample.times_s[1]?])
 }
 

@@ -9,6 +9,7 @@
 pub mod choose;
 pub mod data;
 pub mod lie;
+pub mod live;
 pub mod model;
 
 pub use choose::evaluate;

@@ -95,6 +95,20 @@ impl Learned {
         routes: &Routes,
         options: &Options,
     ) -> anyhow::Result<Told> {
+        Told::of_stream(self.stream(route, follows, routes, options)?)
+    }
+
+    /// The same as a stream of a model set.
+    ///
+    /// # Errors
+    /// What the engine refuses.
+    pub fn stream(
+        &self,
+        route: usize,
+        follows: bool,
+        routes: &Routes,
+        options: &Options,
+    ) -> anyhow::Result<StreamSpec> {
         let (least, largest) = self.range[route];
         let (low, high) = (REACH.0 * least, REACH.1 * largest);
         let step = ((high - low) / POINTS).max(1.0).ceil();
@@ -113,14 +127,12 @@ impl Learned {
             PriorSpec::Uniform
         };
         let names = (0..options.replicas).map(|i| format!("r{i}"));
-        Told::of_stream(
-            StreamSpec::builder(routes.names[route].clone(), names)
-                .faults(options.faults)
-                .support(support)
-                .prior(prior)
-                .output(output)
-                .build(),
-        )
+        Ok(StreamSpec::builder(routes.names[route].clone(), names)
+            .faults(options.faults)
+            .support(support)
+            .prior(prior)
+            .output(output)
+            .build())
     }
 }
 

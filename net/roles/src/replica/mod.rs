@@ -372,7 +372,7 @@ impl Replica {
         let certainty = logical.is_of_decisions.then(|| Certainty::of(logical.computation, &readings));
         let due_ns = logical.due_ns().unwrap_or(now_ns);
         let oldest_ns = readings.iter().map(|reading| reading.at_ns).min().unwrap_or(opens);
-        for value in self.behaviour.tell(result).into_iter().flatten() {
+        for value in self.behaviour.tell((logical.stream, logical.next), result).into_iter().flatten() {
             let Some(nonce) = logical.nonce else { continue };
             logical.nonce = nonce.checked_add(1);
             self.outgoing.push(Outgoing {

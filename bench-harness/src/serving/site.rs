@@ -162,7 +162,8 @@ mod tests {
         let config = ServeConfig::read(&site.path("serve.toml")).unwrap();
         assert_eq!(config.streams.len(), 30);
         for (number, stream) in config.streams.iter().enumerate() {
-            assert_eq!((stream.id as usize, stream.name.clone()), (number, name(number)));
+            let id = stream.id.map(|id| id as usize);
+            assert_eq!((id, stream.name.clone()), (Some(number), name(number)));
             let nanoseconds = |seconds: f64| (seconds * 1e9).round() as i64;
             let epoch = plan.epoch_ns(plan.phase_of(number));
             assert_eq!(nanoseconds(stream.epoch_s), epoch);

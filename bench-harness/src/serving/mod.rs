@@ -128,7 +128,7 @@ impl Args {
         let streams = self.streams.unwrap_or(if self.quick { 1_000 } else { 100_000 });
         let &Self { replicas, faults, liars, phases, loss, seed, .. } = self;
         // Whole microseconds, as the phases are.
-        let period_ns = (1e6 / self.rate).round() as i64 * 1_000;
+        let period_ns = (1e6 / self.rate).round().clamp(0.0, 1e15) as i64 * 1_000;
         let plan = Plan { streams, replicas, faults, liars, period_ns, phases, loss, seed };
         plan.check()?;
         Ok(plan)

@@ -266,9 +266,8 @@ fn happenings(plan: &Plan, dice: &mut Dice) -> Vec<(i64, NodeId, Happening)> {
 
 /// Mostly so quick to judge that states change in a run of some ten rounds.
 fn health(dice: &mut Dice) -> HealthPolicy {
-    let usual = HealthPolicy::default();
     if dice.chance(0.2) {
-        return usual;
+        return HealthPolicy::default();
     }
     let dwell = dice.between(1, 3) as u16;
     HealthPolicy {
@@ -279,7 +278,6 @@ fn health(dice: &mut Dice) -> HealthPolicy {
         dwell,
         temper: dice.real(0.5, 1.0),
         forgive: dwell + *dice.pick(&[2, 5, 20, 500]).unwrap_or(&5),
-        ..usual
     }
 }
 

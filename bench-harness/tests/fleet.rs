@@ -20,11 +20,11 @@ fn measured(arguments: &[&str]) -> Option<Fleet> {
     assert!(output.status.success(), "{errors}");
     let text = String::from_utf8(output.stdout).expect("text");
     let lines = text.lines().map(|line| serde_json::from_str(line).expect("a record"));
-    let fleet = lines.filter_map(|line: Line| match line {
+    let mut fleet = lines.filter_map(|line: Line| match line {
         Line::Fleet(fleet) => Some(*fleet),
         _ => None,
     });
-    Some(fleet.last().expect("a record of the fleet"))
+    Some(fleet.next_back().expect("a record of the fleet"))
 }
 
 const SMALL: [&str; 12] = [

@@ -96,7 +96,7 @@ impl Tally {
         let late_ns = read_ns - self.plan.deadline_ns(phase, round);
         self.early += u64::from(late_ns < 0);
         self.latency.saturating_record(u64::try_from(late_ns).unwrap_or(0));
-        if mixed(self.plan.seed, [stream as u64, round.cast_unsigned(), 0x5a3d]) % SAMPLED == 0 {
+        if mixed(self.plan.seed, [stream as u64, round.cast_unsigned(), 0x5a3d]).is_multiple_of(SAMPLED) {
             self.sampled += 1;
             self.wrong += u64::from(!self.is_right(stream, round, line));
         }

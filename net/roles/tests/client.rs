@@ -31,10 +31,10 @@ fn timing() -> RoundTiming {
     RoundTiming { windows: Windows::new(0, 1_000).unwrap(), close_after_ns: 1_500 }
 }
 
-fn config(streams: Vec<StreamSpec>, pacing: Pacing) -> ClientConfig {
+fn config(streams: &[StreamSpec], pacing: Pacing) -> ClientConfig {
     ClientConfig {
         streams: (1..)
-            .zip(&streams)
+            .zip(streams)
             .map(|(number, spec)| ClientStream {
                 name: spec.name.clone(),
                 stream: StreamId(number),
@@ -55,7 +55,7 @@ fn client_with(config: &ClientConfig, streams: Vec<StreamSpec>) -> Client {
 }
 
 fn client_of(streams: Vec<StreamSpec>, pacing: Pacing) -> Client {
-    client_with(&config(streams.clone(), pacing), streams)
+    client_with(&config(&streams, pacing), streams)
 }
 
 fn client() -> Client {
@@ -310,7 +310,7 @@ fn configurations_that_contradict_the_model_are_refused() {
 
 #[test]
 fn two_values_for_one_round_leave_a_proof_that_anybody_can_check() {
-    let mut config = config(vec![spec("room", PriorSpec::Uniform)], Pacing::default());
+    let mut config = config(&[spec("room", PriorSpec::Uniform)], Pacing::default());
     config.evidence_bytes = 4_096;
     let mut client = client_with(&config, vec![spec("room", PriorSpec::Uniform)]);
     let mut effects = Effects::new();

@@ -37,8 +37,8 @@ fn replica(subscribers: SubscriberLimits) -> Replica {
 
 fn roads(subscribers: SubscriberLimits) -> World {
     let mut world = World::new();
-    for place in 0..2 {
-        world.add(SOURCES[place], source(place), 0);
+    for (place, node) in SOURCES.iter().enumerate().take(2) {
+        world.add(*node, source(place), 0);
     }
     world.add(REPLICAS[0], replica(subscribers), 0);
     world
@@ -273,8 +273,8 @@ fn engine(computed: Option<&ComputationQuery>) -> Client {
 fn a_computation_asked_for_is_decided_and_the_decisions_are_followed() {
     let query: ComputationQuery = "mean(road/a/*)".parse().unwrap();
     let mut world = World::new();
-    for place in 0..2 {
-        world.add(SOURCES[place], source(place), 0);
+    for (place, node) in SOURCES.iter().enumerate().take(2) {
+        world.add(*node, source(place), 0);
     }
     for node in &REPLICAS[..3] {
         let config = ReplicaConfig { catalogue: catalogue(), ..ReplicaConfig::default() };
@@ -314,8 +314,8 @@ fn a_computation_asked_for_is_decided_and_the_decisions_are_followed() {
 fn a_node_whose_clock_is_off_is_named() {
     let mut world = World::new();
     let query: ComputationQuery = "mean(road/a/*)".parse().unwrap();
-    for place in 0..2 {
-        world.add(SOURCES[place], source(place), 0);
+    for (place, node) in SOURCES.iter().enumerate().take(2) {
+        world.add(*node, source(place), 0);
     }
     let ahead = [0, 250 * MS, -30 * MS];
     for (node, ahead) in REPLICAS.iter().zip(ahead) {

@@ -78,7 +78,7 @@ impl Script {
     }
 
     /// When each measurement comes to a replica.
-    fn from_ns(&self, replica: usize) -> Vec<i64> {
+    fn heard_from_ns(&self, replica: usize) -> Vec<i64> {
         let of =
             |departure: &Option<usize>| departure.map_or(i64::MAX, |place| Self::at_ns(place) - QUARTER_NS);
         self.known_from[replica].iter().map(of).collect()
@@ -132,12 +132,15 @@ pub(super) struct Ended {
     pub(super) taken: u64,
 }
 
+/// A node's role, how far it has come, and its thread.
+type Running = (NodeRole, Arc<Mutex<Progress>>, JoinHandle<anyhow::Result<()>>);
+
 /// The running nodes, and what moves their clock.
 pub(super) struct Cluster<'a> {
     script: &'a Script,
     clock: Arc<AtomicI64>,
     stop: Arc<AtomicBool>,
-    nodes: Vec<(NodeRole, Arc<Mutex<Progress>>, JoinHandle<anyhow::Result<()>>)>,
+    nodes: Vec<Running>,
     decided: Receiver<Told>,
     lost: u64,
 }
@@ -195,14 +198,14 @@ impl<'a> Cluster<'a> {
             let place = |places: &mut dyn Iterator<Item = usize>| places.next().context("a place");
             match entry.role {
                 NodeRole::Source => {
-                    cluster.run(entry.role, plan.source(place(&mut sources)?, identity)?, driver, &tell)?
+                    cluster.run(entry.role, plan.source(place(&mut sources)?, identity)?, driver, &tell)?;
                 }
                 NodeRole::Replica => {
-                    cluster.run(entry.role, plan.replica(place(&mut replicas)?, identity)?, driver, &tell)?
+                    cluster.run(entry.role, plan.replica(place(&mut replicas)?, identity)?, driver, &tell)?;
                 }
                 NodeRole::Monitor => cluster.run(entry.role, plan.monitor(identity)?, driver, &tell)?,
                 NodeRole::Client | NodeRole::Engine => {
-                    cluster.run(entry.role, plan.client(identity)?, driver, &tell)?
+                    cluster.run(entry.role, plan.client(identity)?, driver, &tell)?;
                 }
             }
         }
@@ -393,7 +396,7 @@ impl Plan<'_> {
             ..ReplicaConfig::default()
         };
         let replica = Replica::new(&config, self.registry.clone(), identity, self.begins_ns)?;
-        Ok(Lagged::new(replica, self.script.from_ns(place), QUARTER_NS))
+        Ok(Lagged::new(replica, self.script.heard_from_ns(place), QUARTER_NS))
     }
 
     fn monitor(&self, identity: SigningIdentity) -> anyhow::Result<Monitor> {

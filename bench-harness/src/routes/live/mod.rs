@@ -123,7 +123,7 @@ fn offline(scene: &Scene<'_>, heard: &[Heard]) -> anyhow::Result<Vec<Departure>>
 /// The evaluation's scene as the cluster plays it.
 fn script(scene: &Scene<'_>, drawn: &Drawn, heard: &[Heard]) -> anyhow::Result<Script> {
     let samples = &scene.routes.samples;
-    let measured = samples.iter().map(|sample| both(sample)).collect();
+    let measured = samples.iter().map(both).collect();
     // The first departure at which a replica has heard of each measurement.
     let known_from = |delays: &Vec<f64>| -> anyhow::Result<Vec<Option<usize>>> {
         let of = |(place, delay): (usize, &f64)| {

@@ -38,9 +38,10 @@ impl Default for ReservationPolicy {
 /// assert_eq!(reservation.floor_ns(), 7 * S + 1);
 /// let wanted = reservation.due(7 * S).expect("nothing is reserved yet");
 /// assert_eq!(wanted, 8 * S + S / 2);
-/// assert!(!reservation.admits(7 * S, wanted));
+/// assert!(!reservation.admits(7 * S, 8 * S));
 /// reservation.stored(wanted);
-/// assert!(reservation.admits(7 * S, wanted) && !reservation.admits(7 * S, wanted + 1));
+/// // As far ahead of the clock as the policy allows, and no further.
+/// assert!(reservation.admits(7 * S, 8 * S) && !reservation.admits(7 * S, 8 * S + 1));
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {

@@ -66,7 +66,7 @@ struct Feed {
 ///   deadline, exactly then included. One that comes later never counts, wherever its window stands.
 /// - A reading is known by its source and number: what comes twice counts once, the first value stands.
 /// - At the deadline the result goes out with the window's index as its round; nothing goes out where
-///   there is no result ([`compute`]). What closes in one tick shares frames.
+///   there is no result ([`crate::compute`]). What closes in one tick shares frames.
 /// - The monitor is told the latencies from the sources (of late readings too), the residuals around each
 ///   window's mean times `√(m/(m−1))`, so that their variance is a reading's, and the steps between the
 ///   outputs of neighbouring windows.

@@ -17,3 +17,16 @@ macro_rules! counters {
     };
 }
 pub(crate) use counters;
+
+/// What two parts of a node counted under a name, together: the sum, and of largest values (those with `_max_` in their name) the
+/// largest.
+///
+/// ```
+/// use centauri_roles::count_of_both;
+/// assert_eq!(count_of_both("records_late", 2, 3), 5);
+/// assert_eq!(count_of_both("close_late_max_ns", 2, 3), 3);
+/// ```
+#[must_use]
+pub fn count_of_both(name: &str, a: u64, b: u64) -> u64 {
+    if name.contains("_max_") { a.max(b) } else { a.saturating_add(b) }
+}

@@ -53,6 +53,7 @@ pub use client::{
 };
 pub use compute::{Certainty, Reading, compute};
 pub use convert::{ConvertError, from_wire, to_wire};
+pub use counters::count_of_both;
 pub use effects::{Decided, Effect, Effects, Note};
 pub use error::{ConfigError, InstallError};
 pub use follower::{Followed, Follower, FollowerConfig};
@@ -63,7 +64,7 @@ pub use relay::Relay;
 pub use replica::{ComputationLimits, Replica, ReplicaConfig, ReplicaStream, SourceStream};
 pub use requests::{
     Asked, Catalogue, ClockBound, ClockEstimate, ComputationQuery, ComputationUpstream, NamePattern,
-    NamedStream, Query, RequestPolicy, StreamQuery, SubscriberLimits, Upstream,
+    NamedStream, Query, RequestPolicy, StreamQuery, SubscriberLimits, Upstream, glob,
 };
 pub use reservation::{Reservation, ReservationPolicy};
 pub use rng::SplitMix64;

@@ -8,6 +8,7 @@ use centauri_engine::{Fleet, Session, Status};
 use centauri_wire::{MessageKind, NodeId, Registry, SigningIdentity, StreamId};
 
 use crate::compute::Certainty;
+use crate::counters::count_of_both;
 use crate::{
     Client, ClientConfig, ConfigError, Decided, Effect, Effects, InstallError, Reading, Replica,
     ReplicaConfig, Role, Windows,
@@ -157,8 +158,7 @@ impl Role for Relay {
         let mut list = self.client.counters();
         for (name, count) in self.replica.counters() {
             match list.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, sum)) if name.contains("_max_") => *sum = count.max(*sum),
-                Some((_, sum)) => *sum += count,
+                Some((_, sum)) => *sum = count_of_both(name, *sum, count),
                 None => list.push((name, count)),
             }
         }

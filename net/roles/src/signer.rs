@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use centauri_wire::{
-    Answer, DecisionFrameBuilder, DecisionRecord, Distribution, DistributionBody, EncodeError, NodeId,
-    Record, Request, Sample, SampleKind, SigningIdentity, StreamFrameBuilder,
+    Answer, Distribution, DistributionBody, EncodeError, FrameBuilder, FrameRecord, NodeId, Request, Sample,
+    SampleKind, SigningIdentity,
 };
 
 use crate::Effects;
@@ -99,50 +99,21 @@ impl Signer {
     }
 
     /// Signs `records` into frames of at most `bytes_max` bytes and gives each frame's bytes to `emit`.
-    pub(crate) fn stream(
+    pub(crate) fn records<R: FrameRecord>(
         &mut self,
         timestamp_ns: i64,
         bytes_max: usize,
-        records: impl IntoIterator<Item = Record>,
+        records: impl IntoIterator<Item = R>,
         mut emit: impl FnMut(&[u8]),
     ) {
         let mut records = records.into_iter().peekable();
         while records.peek().is_some() {
-            let mut frame = StreamFrameBuilder::begin(&mut self.frame, timestamp_ns, bytes_max);
+            let mut frame = FrameBuilder::begin(&mut self.frame, timestamp_ns, bytes_max);
             // A frame without room for one record would never end.
             let mut taken = 0;
             while let Some(record) = records.next_if(|_| taken == 0 || !frame.is_full()) {
                 taken += 1;
                 if frame.push(&record).is_err() {
-                    self.failed += 1;
-                }
-            }
-            if frame.is_empty() {
-                continue;
-            }
-            match frame.finish(&self.identity) {
-                Ok(bytes) => emit(bytes),
-                Err(_) => self.failed += 1,
-            }
-        }
-    }
-
-    /// Signs `decisions` into frames of at most `bytes_max` bytes and gives each frame's bytes to `emit`.
-    pub(crate) fn decisions(
-        &mut self,
-        timestamp_ns: i64,
-        bytes_max: usize,
-        decisions: impl IntoIterator<Item = DecisionRecord>,
-        mut emit: impl FnMut(&[u8]),
-    ) {
-        let mut decisions = decisions.into_iter().peekable();
-        while decisions.peek().is_some() {
-            let mut frame = DecisionFrameBuilder::begin(&mut self.frame, timestamp_ns, bytes_max);
-            // A frame without room for one would never end.
-            let mut taken = 0;
-            while let Some(decision) = decisions.next_if(|_| taken == 0 || !frame.is_full()) {
-                taken += 1;
-                if frame.push(&decision).is_err() {
                     self.failed += 1;
                 }
             }

@@ -120,11 +120,6 @@ impl Source {
     /// Takes in a reading of `at_ns` that has just been made, and sends it to those who want it; one that comes beside the
     /// iterator's.
     pub fn take(&mut self, now_ns: i64, at_ns: i64, value: f64, effects: &mut Effects) {
-        self.emit(now_ns, at_ns, value, effects);
-    }
-
-    /// Sends one reading to those who want it.
-    fn emit(&mut self, now_ns: i64, at_ns: i64, value: f64, effects: &mut Effects) {
         self.counters.readings_taken += 1;
         let round = self.sequence;
         self.sequence = self.sequence.saturating_add(1);
@@ -152,7 +147,7 @@ impl Source {
             subscription.last_span = Some(span);
             if frame.is_none() {
                 let record = Record { stream, age_us, nonce, round, value, readings: 1 };
-                self.signer.stream(timestamp_ns, FRAME_BYTES_DATAGRAM, [record], |bytes| {
+                self.signer.records(timestamp_ns, FRAME_BYTES_DATAGRAM, [record], |bytes| {
                     frame = Some(effects.keep(bytes));
                 });
                 self.nonce = nonce.checked_add(1);
@@ -185,7 +180,7 @@ impl Role for Source {
     fn tick(&mut self, now_ns: i64, effects: &mut Effects) {
         for _ in 0..EVENTS_PER_TICK_MAX {
             let Some((at_ns, value)) = self.next.filter(|(at_ns, _)| *at_ns <= now_ns) else { return };
-            self.emit(now_ns, at_ns, value, effects);
+            self.take(now_ns, at_ns, value, effects);
             self.next = self.readings.next();
         }
     }

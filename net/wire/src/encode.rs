@@ -114,7 +114,7 @@ pub(crate) fn encode_frame(
     push_body: impl FnOnce(&mut Vec<u8>) -> Result<u16, EncodeError>,
 ) -> Result<(), EncodeError> {
     out.clear();
-    push_header(out, (frame_type, receiver), timestamp_ns);
+    push_header(out, (frame_type.code(), receiver), timestamp_ns);
     let finished = push_body(out).and_then(|count| seal(out, count, identity));
     if finished.is_err() {
         // Half a frame must not be sent by mistake.

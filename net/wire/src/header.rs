@@ -27,7 +27,7 @@ pub(crate) enum FrameType {
 }
 
 impl FrameType {
-    pub(crate) fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Request => 1,
             Self::Stream => 2,
@@ -151,13 +151,9 @@ fn check_magic(found: [u8; 8]) -> Result<(), MalformedReason> {
 }
 
 /// Appends a header whose count and body length are filled in when the frame is finished.
-pub(crate) fn push_header(
-    out: &mut Vec<u8>,
-    (frame_type, receiver): (FrameType, Option<NodeId>),
-    timestamp_ns: i64,
-) {
+pub(crate) fn push_header(out: &mut Vec<u8>, (type_code, receiver): (u8, Option<NodeId>), timestamp_ns: i64) {
     out.extend_from_slice(&MAGIC);
-    out.extend_from_slice(&[frame_type.code(), 0, 0, 0]);
+    out.extend_from_slice(&[type_code, 0, 0, 0]);
     out.extend_from_slice(&[0; 8]);
     out.extend_from_slice(&receiver.map_or(0, |receiver| receiver.0).to_le_bytes());
     out.extend_from_slice(&timestamp_ns.to_le_bytes());

@@ -77,8 +77,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints a configuration.
-fn print_config(text: &str) -> anyhow::Result<()> {
+/// Prints a whole text.
+fn print(text: &str) -> anyhow::Result<()> {
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever read the output has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

@@ -95,7 +95,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let config = NodeConfig::read(&arguments.config)?;
     if arguments.print_config {
-        return super::print_config(&config.to_toml()?);
+        return super::print(&config.to_toml()?);
     }
     run_node(&config, &*super::signals::counted()?)
 }

@@ -80,7 +80,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     config.backend = arguments.backend.unwrap_or(config.backend);
     if arguments.print_config {
-        return super::print_config(&config.to_toml()?);
+        return super::print(&config.to_toml()?);
     }
     serve(config, &*super::signals::counted()?)
 }

@@ -1,5 +1,6 @@
 //! What a thread that decides has counted, for others to read.
 
+use centauri_roles::count_of_both;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,7 +42,7 @@ pub(super) fn sum(tallies: &[Tally]) -> (BTreeMap<String, u64>, BTreeMap<String,
                 other => {
                     let Some(count) = other.as_u64() else { continue };
                     let sum: &mut u64 = numbers.entry(name.clone()).or_default();
-                    *sum = if name.contains("_max_") { count.max(*sum) } else { count.saturating_add(*sum) };
+                    *sum = count_of_both(&name, *sum, count);
                 }
             }
         }

@@ -273,11 +273,7 @@ impl NodeConfig {
     /// # Errors
     /// As [`NodeConfig::read`], without the file.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let config: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            let at = line.map_or_else(String::new, |line| format!("line {line}: "));
-            anyhow!("{at}{}", error.message().replace('\n', " "))
-        })?;
+        let config: Self = crate::serve::from_toml(text)?;
         config.check()?;
         Ok(config)
     }

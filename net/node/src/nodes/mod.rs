@@ -11,7 +11,6 @@ pub use config::{
     ReplicaTable, SamplesTable, SourceTable, SubscribersConfig,
 };
 
-use crate::clock::now_ns;
 use crate::node::Node;
 use crate::serve::{driver_json, nanoseconds, own_identity, read_registry};
 use anyhow::{Context, anyhow};
@@ -44,13 +43,7 @@ pub fn run(config: &NodeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
         _ => NodeRole::Client,
     };
     let identity = own_identity(&config.registry, &registry, &config.node, &config.key, &[role])?;
-    let freshness_ns = nanoseconds(config.freshness_s).unsigned_abs();
-    let limits = Limits {
-        past_ns: freshness_ns,
-        future_ns: freshness_ns,
-        not_before_ns: now_ns(),
-        ..Limits::default()
-    };
+    let limits = crate::serve::limits(config.freshness_s);
     let asked = config.subscribers;
     let subscribers = SubscriberLimits {
         subscriptions_max: asked.requests_max,

@@ -9,6 +9,7 @@ use crate::http::HttpConfig;
 use anyhow::{Context, bail, ensure};
 use centauri_uring::DriverConfig;
 use centauri_wire::VerifierChoice;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -164,11 +165,7 @@ impl ServeConfig {
     /// # Errors
     /// As [`ServeConfig::read`], without the file.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let config: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            let at = line.map_or_else(String::new, |line| format!("line {line}: "));
-            anyhow::anyhow!("{at}{}", error.message().replace('\n', " "))
-        })?;
+        let config: Self = from_toml(text)?;
         config.check()?;
         Ok(config)
     }
@@ -273,6 +270,18 @@ pub(crate) fn positive(key: &str, seconds: f64) -> anyhow::Result<()> {
         "{key}: found {seconds}, expected seconds from 0.000001 to {SECONDS_MAX}"
     );
     Ok(())
+}
+
+/// Reads a configuration's text.
+///
+/// # Errors
+/// One line: the line of the text, if one is to blame, what was found and what was expected.
+pub(crate) fn from_toml<T: DeserializeOwned>(text: &str) -> anyhow::Result<T> {
+    toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+        let at = line.map_or_else(String::new, |line| format!("line {line}: "));
+        anyhow::anyhow!("{at}{}", error.message().replace('\n', " "))
+    })
 }
 
 /// Seconds as whole nanoseconds.

@@ -15,12 +15,12 @@ mod tcp;
 
 pub(crate) use compiler::Compiler;
 pub use config::ServeConfig;
-pub(crate) use config::{nanoseconds, positive};
+pub(crate) use config::{from_toml, nanoseconds, positive};
 pub use health::HealthTable;
 pub use journal::JournalConfig;
 pub(crate) use keeping::{DISTRIBUTIONS, Kept, parse_kept, time_text};
 pub(crate) use output::driver_json;
-pub(crate) use setup::{own_identity, prepare_streams, read_registry};
+pub(crate) use setup::{limits, own_identity, prepare_streams, read_registry};
 pub use streams::{StreamConfig, UpstreamConfig};
 pub use tcp::TcpConfig;
 

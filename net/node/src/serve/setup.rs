@@ -32,13 +32,7 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
     let prepared =
         prepare_streams(&config.model, &config.registry, &config.streams, &config.upstreams, &registry)?;
     let Streams { streams, upstreams, computations, fleet } = prepared;
-    let freshness_ns = nanoseconds(config.freshness_s).unsigned_abs();
-    let limits = Limits {
-        past_ns: freshness_ns,
-        future_ns: freshness_ns,
-        not_before_ns: crate::clock::now_ns(),
-        ..Limits::default()
-    };
+    let limits = limits(config.freshness_s);
     // Frames are kept only where there is a place for proofs.
     let evidence_bytes = if config.proofs.is_some() { EVIDENCE_BYTES } else { 0 };
     let verifier = config.verifier;
@@ -92,6 +86,17 @@ pub(crate) fn prepare_streams(
     let (upstreams, computations) = upstreams(registry_file, asked, (&streams, &computed), registry)?;
     let fleet = compile(model_file, &model)?;
     Ok(Streams { streams, upstreams, computations, fleet })
+}
+
+/// The acceptance of frames by a node that starts now, whose configuration says how fresh they must be.
+pub(crate) fn limits(freshness_s: f64) -> Limits {
+    let freshness_ns = nanoseconds(freshness_s).unsigned_abs();
+    Limits {
+        past_ns: freshness_ns,
+        future_ns: freshness_ns,
+        not_before_ns: crate::clock::now_ns(),
+        ..Limits::default()
+    }
 }
 
 /// A session for each shard.

@@ -12,7 +12,7 @@ use crate::http::{Desk, Http};
 use crate::node::Node;
 use anyhow::{Context, anyhow};
 use centauri_engine::Fleet;
-use centauri_roles::ClientShard;
+use centauri_roles::{ClientShard, count_of_both};
 use centauri_uring::DriverCounters;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicUsize;
@@ -173,7 +173,7 @@ fn sum(ended: &[Ended]) -> AllCounters<'static> {
     for shard in ended {
         for &(name, count) in &shard.client {
             let sum = client.entry(name).or_default();
-            *sum = if name.contains("_max_") { count.max(*sum) } else { count + *sum };
+            *sum = count_of_both(name, *sum, count);
         }
         driver += shard.driver;
         shed += shard.shed;

@@ -1,11 +1,14 @@
 //! Those who asked for decisions, and the decisions on their way to them.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use centauri_engine::{Decision, Fleet, Report, Status};
-use centauri_wire::{DecisionRecord, FRAME_BYTES_DATAGRAM, Record, StreamId};
+use centauri_wire::{DecisionRecord, FRAME_BYTES_DATAGRAM, Header, Request, StreamId};
 
-use crate::requests::{Grant, Query, Refusal, Subscription, Subscriptions, deliver, resolve_own};
+use crate::requests::{
+    Grant, Query, Refusal, Reply, Subscription, Subscriptions, age_us, deliver, resolve_own,
+};
 use crate::signer::Signer;
 use crate::{ConfigError, Effects, SubscriberLimits, Windows};
 
@@ -54,24 +57,25 @@ impl Followers {
         *self.streams.get(engine.0 as usize)?
     }
 
-    pub(super) fn resolve(
+    /// Takes in a request for decisions of the fleet's streams; gives what is to be answered.
+    pub(super) fn request(
+        &mut self,
+        now_ns: i64,
+        (from, header): (SocketAddr, Header),
+        request: &Request<'_>,
         fleet: &Fleet,
-        streams: &[Option<StreamId>],
-        ambiguous: Option<StreamId>,
-        query: &Query,
-    ) -> Result<Grant, Refusal> {
-        if let Some(stream) = ambiguous {
-            let reason = format!("decisions are not sent here: two streams have the number {stream}");
-            return Err(Refusal::new(centauri_wire::Outcome::Unknown, reason));
-        }
-        // Streams of the model that are not decided here cannot be asked for.
-        let named = fleet.streams().iter().zip(streams);
-        resolve_own(query, named.filter_map(|(stream, number)| Some(((*number)?, stream.name()))))
+        effects: &mut Effects,
+    ) -> Option<Reply> {
+        let Self { subscriptions, streams, ambiguous, .. } = self;
+        let resolve = |query: &Query, _| resolve(fleet, streams, *ambiguous, query);
+        subscriptions.request(now_ns, from, header, request, resolve, effects)
     }
 
-    /// What [`Followers::resolve`] needs, apart from the subscriptions.
-    pub(super) fn parts(&mut self) -> (&mut Subscriptions, &[Option<StreamId>], Option<StreamId>) {
-        (&mut self.subscriptions, &self.streams, self.ambiguous)
+    /// Takes up a subscription that was kept; says whether it could.
+    pub(super) fn restore(&mut self, now_ns: i64, kept: &[u8], fleet: &Fleet) -> bool {
+        let Self { subscriptions, streams, ambiguous, .. } = self;
+        let resolve = |query: &Query, _| resolve(fleet, streams, *ambiguous, query);
+        subscriptions.restore(now_ns, kept, resolve, &mut Effects::new())
     }
 
     /// Takes in a decision on a round of the wire's `stream`, if anybody may want it.
@@ -119,12 +123,28 @@ impl Followers {
             &mut self.subscriptions,
             Outgoing::is_for,
             |outgoing| outgoing.record(now_ns),
-            |records, emit| signer.decisions(now_ns, FRAME_BYTES_DATAGRAM, records, emit),
+            |records, emit| signer.records(now_ns, FRAME_BYTES_DATAGRAM, records, emit),
             effects,
         );
         self.waiting = waiting;
         self.waiting.clear();
     }
+}
+
+/// What there is for a query.
+fn resolve(
+    fleet: &Fleet,
+    streams: &[Option<StreamId>],
+    ambiguous: Option<StreamId>,
+    query: &Query,
+) -> Result<Grant, Refusal> {
+    if let Some(stream) = ambiguous {
+        let reason = format!("decisions are not sent here: two streams have the number {stream}");
+        return Err(Refusal::new(centauri_wire::Outcome::Unknown, reason));
+    }
+    // Streams of the model that are not decided here cannot be asked for.
+    let named = fleet.streams().iter().zip(streams);
+    resolve_own(query, named.filter_map(|(stream, number)| Some(((*number)?, stream.name()))))
 }
 
 impl Outgoing {
@@ -133,9 +153,6 @@ impl Outgoing {
     }
 
     fn record(&self, now_ns: i64) -> DecisionRecord {
-        let opens = self.windows.opens_ns(self.record.round).unwrap_or(now_ns);
-        let age_us =
-            Record::age_us_between(now_ns, opens).unwrap_or(if opens > now_ns { 0 } else { u32::MAX });
-        DecisionRecord { age_us, ..self.record }
+        DecisionRecord { age_us: age_us(self.windows, self.record.round, now_ns), ..self.record }
     }
 }

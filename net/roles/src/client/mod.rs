@@ -39,7 +39,7 @@ pub use spread::spread_by;
 use crate::counters::counters;
 use crate::error::check_number;
 use crate::health::{Ledger, SnapshotError, StreamShape};
-use crate::requests::{Query, Upstreams};
+use crate::requests::Upstreams;
 use crate::sampler::{SampleSlot, Sampler};
 use crate::signer::Signer;
 use crate::timing::seconds_between;
@@ -289,10 +289,7 @@ impl Client {
 
     /// Takes up a subscription that was kept, until it expires; says whether it could: its streams may be gone.
     pub fn restore_request(&mut self, now_ns: i64, kept: &[u8]) -> bool {
-        let fleet = self.session.fleet();
-        let (subscriptions, streams, ambiguous) = self.followers.parts();
-        let resolve = |query: &Query, _| Followers::resolve(fleet, streams, ambiguous, query);
-        subscriptions.restore(now_ns, kept, resolve, &mut Effects::new())
+        self.followers.restore(now_ns, kept, self.session.fleet())
     }
 
     fn know_spreads(&mut self, config: &ClientConfig) -> Result<(), ConfigError> {
@@ -330,10 +327,8 @@ impl Client {
         request: &Request<'_>,
         effects: &mut Effects,
     ) {
-        let (subscriptions, streams, ambiguous) = self.followers.parts();
-        let fleet = self.session.fleet();
-        let resolve = |query: &Query, _| Followers::resolve(fleet, streams, ambiguous, query);
-        let reply = subscriptions.request(now_ns, from, header, request, resolve, effects);
+        let (fleet, from) = (self.session.fleet(), (from, header));
+        let reply = self.followers.request(now_ns, from, request, fleet, effects);
         if let Some(reply) = reply {
             self.signer.answer(now_ns, reply.to, &reply.answer(), effects);
         }

@@ -4,7 +4,7 @@ use centauri_wire::{DecisionRecord, QuorumBits, Record, StreamId};
 
 use crate::Effects;
 use crate::compute::Certainty;
-use crate::requests::{Subscription, Subscriptions, deliver};
+use crate::requests::{Subscription, Subscriptions, age_us, deliver};
 use crate::signer::Signer;
 use crate::timing::Windows;
 
@@ -27,8 +27,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     fn age_us(&self, now_ns: i64) -> u32 {
-        let opens = self.windows.opens_ns(self.round).unwrap_or(now_ns);
-        Record::age_us_between(now_ns, opens).unwrap_or(if opens > now_ns { 0 } else { u32::MAX })
+        age_us(self.windows, self.round, now_ns)
     }
 
     fn record(&self, now_ns: i64) -> Record {
@@ -87,7 +86,7 @@ pub(super) fn publish(
         subscriptions,
         Outgoing::is_for,
         record,
-        |records, emit| signer.stream(now_ns, frame_bytes_max, records, emit),
+        |records, emit| signer.records(now_ns, frame_bytes_max, records, emit),
         effects,
     );
     let decision = |result: &Outgoing| result.decision(now_ns);
@@ -97,7 +96,7 @@ pub(super) fn publish(
         subscriptions,
         Outgoing::is_for,
         decision,
-        |records, emit| signer.decisions(now_ns, frame_bytes_max, records, emit),
+        |records, emit| signer.records(now_ns, frame_bytes_max, records, emit),
         effects,
     )
 }

@@ -2,8 +2,17 @@
 
 use std::ops::Range;
 
+use centauri_wire::Record;
+
 use super::{Subscription, Subscriptions};
-use crate::Effects;
+use crate::{Effects, Windows};
+
+/// How old what is sent at `now_ns` of a round is: since its window opened, in microseconds; 0 for one that opens later, and as
+/// old as can be told for one that is older.
+pub(crate) fn age_us(windows: Windows, round: i64, now_ns: i64) -> u32 {
+    let opens = windows.opens_ns(round).unwrap_or(now_ns);
+    Record::age_us_between(now_ns, opens).unwrap_or(if opens > now_ns { 0 } else { u32::MAX })
+}
 
 /// Sends each subscriber what it wants of `items`; says how many records were sent.
 ///

@@ -15,11 +15,13 @@ pub use catalogue::{Catalogue, NamedStream};
 pub use clocks::{ClockBound, ClockEstimate};
 pub use computation::ComputationQuery;
 pub(crate) use computation::Planned;
-pub(crate) use deliver::deliver;
+pub(crate) use deliver::{age_us, deliver};
 pub use numbers::StreamQuery;
-pub use pattern::NamePattern;
+pub use pattern::{NamePattern, glob};
 pub use query::{Asked, Query};
 pub use subscriptions::SubscriberLimits;
-pub(crate) use subscriptions::{Grant, Refusal, Subscription, Subscriptions, Terms, Wanted, resolve_own};
+pub(crate) use subscriptions::{
+    Grant, Refusal, Reply, Subscription, Subscriptions, Terms, Wanted, resolve_own,
+};
 pub use upstreams::{ComputationUpstream, RequestPolicy, Upstream};
 pub(crate) use upstreams::{Reason, Upstreams};

@@ -20,6 +20,39 @@ pub(crate) const NAME_BYTES_MAX: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NamePattern(String);
 
+/// Whether `*` in the pattern, for any characters, and `one`, for one character, can stand for what makes it the text. Takes time in
+/// proportion to both lengths multiplied at most.
+///
+/// ```
+/// use centauri_roles::glob;
+/// assert!(glob("road/*/é?", "road/7/é9", Some('?')) && !glob("road/?", "road/7", None));
+/// ```
+#[must_use]
+pub fn glob(pattern: &str, text: &str, one: Option<char>) -> bool {
+    let (mut pattern, mut text) = (pattern, text);
+    // After the last `*`, and where the text goes on that this may still take in.
+    let mut again: Option<(&str, &str)> = None;
+    loop {
+        if let Some(after) = pattern.strip_prefix('*') {
+            again = Some((after, text));
+            pattern = after;
+            continue;
+        }
+        let mut rest = text.chars();
+        let Some(found) = rest.next() else { return pattern.is_empty() };
+        let mut wanted = pattern.chars();
+        if wanted.next().is_some_and(|wanted| wanted == found || Some(wanted) == one) {
+            (pattern, text) = (wanted.as_str(), rest.as_str());
+            continue;
+        }
+        let Some((after, start)) = again else { return false };
+        let mut start = start.chars();
+        start.next();
+        (pattern, text) = (after, start.as_str());
+        again = Some((after, text));
+    }
+}
+
 /// Whether a name can be written in a request: letters, digits and `. _ / : -`, at most 128 bytes.
 pub(crate) fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(is_name_byte)
@@ -39,27 +72,7 @@ impl NamePattern {
     /// Whether `name` fits. Takes time in proportion to both lengths multiplied at most.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        let (pattern, name) = (self.0.as_bytes(), name.as_bytes());
-        let (mut p, mut n) = (0, 0);
-        // Where the last `*` stands and how far into the name it reaches so far.
-        let mut star: Option<(usize, usize)> = None;
-        while n < name.len() {
-            match (pattern.get(p), name.get(n)) {
-                (Some(b'*'), _) => {
-                    star = Some((p, n));
-                    p += 1;
-                }
-                (Some(a), Some(b)) if a == b => (p, n) = (p + 1, n + 1),
-                _ => match &mut star {
-                    Some((at, reach)) => {
-                        *reach += 1;
-                        (p, n) = (*at + 1, *reach);
-                    }
-                    None => return false,
-                },
-            }
-        }
-        pattern.get(p..).is_none_or(|rest| rest.iter().all(|byte| *byte == b'*'))
+        glob(&self.0, name, None)
     }
 }
 

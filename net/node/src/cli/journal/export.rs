@@ -178,27 +178,7 @@ impl Selection {
 
 /// Whether `*` and `?` in the pattern can stand for characters so that it is the text.
 fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
-    let (mut p, mut t) = (0, 0);
-    // After the last star, and where the text goes on if that stands for one character more.
-    let mut again: Option<(usize, usize)> = None;
-    while t < text.len() {
-        match pattern.get(p) {
-            Some('*') => {
-                again = Some((p + 1, t));
-                p += 1;
-            }
-            Some(wanted) if *wanted == '?' || text.get(t) == Some(wanted) => (p, t) = (p + 1, t + 1),
-            _ => match again {
-                Some((after, start)) => {
-                    again = Some((after, start + 1));
-                    (p, t) = (after, start + 1);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern.iter().skip(p).all(|rest| *rest == '*')
+    centauri_roles::glob(pattern, text, Some('?'))
 }
 
 #[cfg(test)]

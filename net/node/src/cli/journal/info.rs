@@ -31,17 +31,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .collect();
     let text =
         if arguments.json { json(&info, &distributions)? } else { words(&info, &distributions, now_ns()) };
-    print_to_standard_output(&text)
-}
-
-pub(super) fn print_to_standard_output(text: &str) -> anyhow::Result<()> {
-    use anyhow::Context;
-    use std::io::Write;
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever read the output has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        printed => printed.context("standard output"),
-    }
+    crate::cli::print(&text)
 }
 
 fn words(info: &JournalInfo, distributions: &BTreeMap<String, Kept>, now_ns: i64) -> String {

@@ -76,10 +76,14 @@ impl Receiver {
         if self.carrier == Carrier::Connection {
             let config = TcpConfig { choice: self.driver.choice, ..TcpConfig::default() };
             let listener = open_tcp(([127, 0, 0, 1], 0).into(), &config).context("the listening socket")?;
-            address = listener.local_addr();
+            address = listener.local_addr().context("the listening socket's address")?;
             // The run's clock goes by rounds, not by how long a peer is silent.
-            let limits =
-                ConnectionLimits { stall_ns: i64::MAX, idle_ns: i64::MAX, ..ConnectionLimits::default() };
+            let limits = ConnectionLimits {
+                stall_ns: i64::MAX,
+                idle_ns: i64::MAX,
+                unread_ns: i64::MAX,
+                ..ConnectionLimits::default()
+            };
             node = node.listening(Connections::new(listener, limits))?;
         }
         let cores = cores::two();

@@ -57,7 +57,8 @@ impl Soak {
         let config = TcpConfig { choice: self.driver.choice, ..TcpConfig::default() };
         let listener = open_tcp(here, &config).context("the listening socket")?;
         let datagrams = socket.kind();
-        let road = Road::new(socket.local_addr(), listener.local_addr());
+        let address = listener.local_addr().context("the listening socket's address")?;
+        let road = Road::new(socket.local_addr(), address);
         let clock = Arc::new(AtomicI64::new(PERIOD_NS / 2));
         let told = Arc::clone(&clock);
         // By the fleet's time, as everything of the node.

@@ -1,11 +1,13 @@
-//! TCP connections of a node: divided into frames, handed to the role with those of other connections, and held to limits.
+//! TCP connections of a node: divided into frames, handed to the role with those of other connections, and held to limits; what
+//! the role sends goes back on them.
 //!
 //! Whoever connects has shown nothing yet. A connection proves itself by a frame that the role accepts, which takes a key of
 //! the registry; until then it is the first to go when there are too many, and it goes soon by itself. What one connection does
 //! wrong ends that connection and touches no other.
 
+use crate::dial::Dial;
 use crate::node::{Clock, NOWHERE, SLICE, Turn};
-use centauri_roles::{Effects, Received, Role};
+use centauri_roles::{Effects, Received, Role, connection_address, connection_of};
 use centauri_uring::{Chunk, ConnectionId, DriverKind, End, TcpCounters, TcpDriver, TcpSink};
 use centauri_wire::{FRAME_BYTES_MAX, Reassembler, StreamFrame};
 use std::collections::BTreeMap;
@@ -27,10 +29,12 @@ pub struct ConnectionLimits {
     pub idle_ns: i64,
     /// So many frames in a row that are not accepted end a connection.
     pub refused_in_a_row_max: u32,
+    /// So long a peer may leave no room for what it is sent, in nanoseconds.
+    pub unread_ns: i64,
 }
 
 impl Default for ConnectionLimits {
-    /// 1,024 connections, 256 of an address; 10 seconds; 5 minutes; 1,024 frames.
+    /// 1,024 connections, 256 of an address; 10 seconds; 5 minutes; 1,024 frames; 10 seconds.
     fn default() -> Self {
         Self {
             connections_max: 1_024,
@@ -38,6 +42,7 @@ impl Default for ConnectionLimits {
             stall_ns: 10_000_000_000,
             idle_ns: 300_000_000_000,
             refused_in_a_row_max: 1_024,
+            unread_ns: 10_000_000_000,
         }
     }
 }
@@ -73,11 +78,19 @@ pub struct ConnectionCounters {
     pub closed_idle: u64,
     /// Closed for sending nothing that is accepted.
     pub closed_useless: u64,
+    /// Closed for not reading what it was sent.
+    pub closed_unread: u64,
+    /// Frames that were put behind what waits to be sent.
+    pub frames_sent: u64,
+    /// Frames that were not sent: the connection was over, or its peer had left no room.
+    pub frames_unsent: u64,
 }
 
 #[derive(Debug)]
 struct Peer {
     network: IpAddr,
+    /// What the role knows it by.
+    from: SocketAddr,
     reassembler: Reassembler,
     opened_ns: i64,
     /// When the last whole frame came, or the connection.
@@ -86,6 +99,8 @@ struct Peer {
     begun_ns: Option<i64>,
     proven: bool,
     refused_in_a_row: u32,
+    /// Since when there has been no room for what it is sent.
+    unread_ns: Option<i64>,
 }
 
 /// Why this side closes a connection.
@@ -98,6 +113,7 @@ enum Cause {
     Unproven,
     Idle,
     Useless,
+    Unread,
 }
 
 /// The connections of a node.
@@ -106,6 +122,9 @@ pub struct Connections {
     driver: Box<dyn TcpDriver>,
     peers: Peers,
     looked_ns: Option<i64>,
+    /// Something waits to be sent.
+    has_queued: bool,
+    dial: Option<Dial>,
 }
 
 #[derive(Debug)]
@@ -115,6 +134,8 @@ struct Peers {
     by_network: BTreeMap<IpAddr, usize>,
     /// Those to be closed, which have been forgotten already.
     closing: Vec<ConnectionId>,
+    /// Those that are over, and whether they had proven themselves.
+    over: Vec<(ConnectionId, bool)>,
     /// Whose frames were accepted, and whose were not, since they were last looked at.
     verdicts: Vec<(ConnectionId, bool)>,
     counters: ConnectionCounters,
@@ -132,10 +153,24 @@ impl Connections {
             by_id: BTreeMap::new(),
             by_network: BTreeMap::new(),
             closing: Vec::new(),
+            over: Vec::new(),
             verdicts: Vec::new(),
             counters: ConnectionCounters::default(),
         };
-        Self { driver, peers, looked_ns: None }
+        Self { driver, peers, looked_ns: None, has_queued: false, dial: None }
+    }
+
+    /// Has a connection to `address` made, and made again when it ends; what the role sends there goes on it, and what comes on
+    /// it comes from there.
+    #[must_use]
+    pub fn dialling(self, address: SocketAddr) -> Self {
+        Self { dial: Some(Dial::new(address)), ..self }
+    }
+
+    /// How often the connection of [`Connections::dialling`] has been made.
+    #[must_use]
+    pub fn dialled(&self) -> u64 {
+        self.dial.as_ref().map_or(0, Dial::made)
     }
 
     /// What is readable when something has come.
@@ -143,9 +178,9 @@ impl Connections {
         self.driver.wake_fd()
     }
 
-    /// The address that peers connect to.
+    /// The address that peers connect to, if they can.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub fn address(&self) -> Option<SocketAddr> {
         self.driver.local_addr()
     }
 
@@ -186,7 +221,13 @@ impl Connections {
         clock: &Clock,
         effects: &mut Effects,
     ) -> io::Result<()> {
-        let Self { driver, peers, looked_ns } = self;
+        let Self { driver, peers, looked_ns, dial, .. } = self;
+        if let Some(dial) = dial {
+            let now = clock();
+            if let Some(id) = dial.go_on(now, &mut **driver) {
+                peers.open(id, dial.to().ip(), dial.to(), now);
+            }
+        }
         let received = driver.receive(&mut Intake { peers, turn: Turn { role, clock, effects } });
         let now = clock();
         if looked_ns.is_none_or(|at| now.saturating_sub(at) >= LOOK_NS) {
@@ -196,7 +237,41 @@ impl Connections {
         for id in peers.closing.drain(..) {
             driver.close(id);
         }
+        for (id, was_proven) in peers.over.drain(..) {
+            if let Some(dial) = dial {
+                dial.ended(now, id, was_proven);
+            }
+        }
         received.map(|_| ())
+    }
+
+    /// Sends a frame on the connection that `to` stands for; `false` if it stands for none. What finds no room there is counted
+    /// and lost, as a datagram might be. It goes out with [`Connections::flush`].
+    pub(crate) fn send(&mut self, now_ns: i64, to: SocketAddr, frame: &[u8]) -> bool {
+        let dialled = self.dial.as_ref().filter(|dial| dial.to() == to);
+        let id = match (dialled, connection_of(to)) {
+            (Some(dial), _) => dial.connection(),
+            (None, Some(number)) => Some(ConnectionId::of_word(number)),
+            (None, None) => return false,
+        };
+        let length = u32::try_from(frame.len()).unwrap_or(u32::MAX).to_le_bytes();
+        let is_queued = id.is_some_and(|id| self.driver.queue(id, &[&length, frame]));
+        let Peers { by_id, counters, .. } = &mut self.peers;
+        if is_queued {
+            counters.frames_sent += 1;
+            self.has_queued = true;
+        } else {
+            counters.frames_unsent += 1;
+        }
+        if let Some(peer) = id.and_then(|id| by_id.get_mut(&id)) {
+            peer.unread_ns = if is_queued { None } else { peer.unread_ns.or(Some(now_ns)) };
+        }
+        true
+    }
+
+    /// Hands the kernel what is to be sent.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.has_queued) { self.driver.flush() } else { Ok(()) }
     }
 }
 
@@ -207,7 +282,8 @@ struct Intake<'a, R> {
 
 impl<R: Role> TcpSink for Intake<'_, R> {
     fn opened(&mut self, connection: ConnectionId, peer: SocketAddr) {
-        self.peers.open(connection, peer.ip(), self.turn.now());
+        let from = connection_address(connection.to_word());
+        self.peers.open(connection, peer.ip(), from, self.turn.now());
     }
 
     fn received(&mut self, chunks: &[Chunk<'_>]) {
@@ -225,10 +301,11 @@ impl<R: Role> TcpSink for Intake<'_, R> {
                         let verdicts = &mut peers.verdicts;
                         match frame {
                             StreamFrame::Whole(frame) => {
-                                waiting.push(chunk.connection, frame, turn, verdicts);
+                                waiting.push((chunk.connection, peer.from), frame, turn, verdicts);
                             }
                             StreamFrame::Joined(frame) => {
-                                waiting.hand_over(Some((chunk.connection, frame)), turn, verdicts);
+                                let last = ((chunk.connection, peer.from), frame);
+                                waiting.hand_over(Some(last), turn, verdicts);
                             }
                         }
                     }
@@ -268,7 +345,7 @@ impl<R: Role> TcpSink for Intake<'_, R> {
 /// Frames that wait to be handed over together, so that their signatures are verified together whatever connections they
 /// are of.
 struct Waiting<'a> {
-    frames: [(ConnectionId, &'a [u8]); WAITING_MAX],
+    frames: [((ConnectionId, SocketAddr), &'a [u8]); WAITING_MAX],
     count: usize,
 }
 
@@ -277,12 +354,12 @@ const WAITING_MAX: usize = SLICE - 1;
 
 impl<'a> Waiting<'a> {
     fn new() -> Self {
-        Self { frames: [(ConnectionId::default(), &[]); WAITING_MAX], count: 0 }
+        Self { frames: [((ConnectionId::default(), NOWHERE), &[]); WAITING_MAX], count: 0 }
     }
 
     fn push<R: Role>(
         &mut self,
-        connection: ConnectionId,
+        peer: (ConnectionId, SocketAddr),
         frame: &'a [u8],
         turn: &mut Turn<'_, R>,
         verdicts: &mut Vec<(ConnectionId, bool)>,
@@ -291,7 +368,7 @@ impl<'a> Waiting<'a> {
             self.hand_over(None, turn, verdicts);
         }
         if let Some(place) = self.frames.get_mut(self.count) {
-            *place = (connection, frame);
+            *place = (peer, frame);
             self.count += 1;
         }
     }
@@ -299,37 +376,38 @@ impl<'a> Waiting<'a> {
     /// Hands over those that wait, and after them `last`.
     fn hand_over<R: Role>(
         &mut self,
-        last: Option<(ConnectionId, &[u8])>,
+        last: Option<((ConnectionId, SocketAddr), &[u8])>,
         turn: &mut Turn<'_, R>,
         verdicts: &mut Vec<(ConnectionId, bool)>,
     ) {
         let frames = self.frames.iter().take(self.count).copied().chain(last);
-        // Nothing goes back on a connection, so no address is told that a role could take for one to reply to.
         let mut all = [Received { from: NOWHERE, bytes: &[] }; SLICE];
         let mut count = 0;
-        for (place, (_, bytes)) in all.iter_mut().zip(frames.clone()) {
-            place.bytes = bytes;
+        for (place, ((_, from), bytes)) in all.iter_mut().zip(frames.clone()) {
+            *place = Received { from, bytes };
             count += 1;
         }
         let accepted = turn.hand_over(all.get(..count).unwrap_or(&all));
-        verdicts.extend(frames.enumerate().map(|(place, (id, _))| (id, accepted.contains(place))));
+        verdicts.extend(frames.enumerate().map(|(place, ((id, _), _))| (id, accepted.contains(place))));
         self.count = 0;
     }
 }
 
 impl Peers {
-    fn open(&mut self, id: ConnectionId, address: IpAddr, now_ns: i64) {
+    fn open(&mut self, id: ConnectionId, address: IpAddr, from: SocketAddr, now_ns: i64) {
         self.counters.opened += 1;
         let network = network(address);
         *self.by_network.entry(network).or_default() += 1;
         let peer = Peer {
             network,
+            from,
             reassembler: Reassembler::new(FRAME_BYTES_MAX),
             opened_ns: now_ns,
             heard_ns: now_ns,
             begun_ns: None,
             proven: false,
             refused_in_a_row: 0,
+            unread_ns: None,
         };
         self.by_id.insert(id, peer);
         if self.by_network.get(&network).is_some_and(|count| *count > self.limits.per_address_max) {
@@ -351,6 +429,7 @@ impl Peers {
                 self.by_network.remove(&peer.network);
             }
         }
+        self.over.push((id, peer.proven));
         Some(peer)
     }
 
@@ -369,6 +448,7 @@ impl Peers {
             Cause::Unproven => &mut counters.closed_unproven,
             Cause::Idle => &mut counters.closed_idle,
             Cause::Useless => &mut counters.closed_useless,
+            Cause::Unread => &mut counters.closed_unread,
         } += 1;
     }
 
@@ -393,12 +473,14 @@ impl Peers {
 
     fn close_overdue(&mut self, now_ns: i64) {
         let past = |since: i64, limit: i64| now_ns.saturating_sub(since) > limit;
-        let ConnectionLimits { stall_ns, idle_ns, .. } = self.limits;
+        let ConnectionLimits { stall_ns, idle_ns, unread_ns, .. } = self.limits;
         let overdue = |peer: &Peer| {
             if peer.begun_ns.is_some_and(|begun| past(begun, stall_ns)) {
                 Some(Cause::Stalled)
             } else if !peer.proven && past(peer.opened_ns, stall_ns) {
                 Some(Cause::Unproven)
+            } else if peer.unread_ns.is_some_and(|since| past(since, unread_ns)) {
+                Some(Cause::Unread)
             } else if past(peer.heard_ns, idle_ns) {
                 Some(Cause::Idle)
             } else {

@@ -3,7 +3,7 @@
 use crate::clock::now_ns;
 use crate::connections::Connections;
 use crate::impairment::Impairment;
-use centauri_roles::{AcceptedSet, Effect, Effects, Received, Role};
+use centauri_roles::{AcceptedSet, Effect, Effects, Received, Role, connection_of};
 use centauri_uring::{DatagramDriver, DriverCounters, Outgoing};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -142,9 +142,9 @@ impl<R: Role> Node<R> {
             for slice in datagrams.chunks(SLICE) {
                 let Some(first) = slice.first() else { continue };
                 // A datagram that was cut off cannot be a whole frame; its length says so to the role.
-                let mut batch = [Received { from: first.from, bytes: first.bytes }; SLICE];
+                let mut batch = [Received { from: NOWHERE, bytes: first.bytes }; SLICE];
                 for (place, datagram) in batch.iter_mut().zip(slice) {
-                    *place = Received { from: datagram.from, bytes: datagram.bytes };
+                    *place = Received { from: outside(datagram.from), bytes: datagram.bytes };
                 }
                 turn.hand_over(batch.get(..slice.len()).unwrap_or(&batch));
             }
@@ -154,15 +154,17 @@ impl<R: Role> Node<R> {
         }
         let now = (self.clock)();
         tick_if_due(&mut self.role, now, &mut self.effects);
-        self.carry_out(now, &mut seen);
-        Ok(())
+        self.carry_out(now, &mut seen)
     }
 
     /// Does `act` on the role and carries out what comes of it.
     pub fn act(&mut self, act: impl FnOnce(&mut R, i64, &mut Effects), mut seen: impl FnMut(Effect<'_>)) {
         let now = (self.clock)();
         act(&mut self.role, now, &mut self.effects);
-        self.carry_out(now, &mut seen);
+        if let Err(error) = self.carry_out(now, &mut seen) {
+            // The next step meets it again.
+            tracing::debug!(%error, "frames could not be sent");
+        }
     }
 
     /// Throws away the oldest datagrams that wait, from three quarters of the buffer down to a half.
@@ -190,10 +192,15 @@ impl<R: Role> Node<R> {
         Duration::from_nanos(left.unsigned_abs()).min(WAIT_MAX)
     }
 
-    fn carry_out(&mut self, now: i64, seen: &mut dyn FnMut(Effect<'_>)) {
+    fn carry_out(&mut self, now: i64, seen: &mut dyn FnMut(Effect<'_>)) -> io::Result<()> {
         let mut waiting = [Outgoing { bytes: &[], to: NOWHERE }; SLICE];
         let mut count = 0;
         for effect in self.effects.iter() {
+            if let (Effect::Send { to, bytes }, Some(connections)) = (effect, &mut self.connections)
+                && connections.send(now, to, bytes)
+            {
+                continue;
+            }
             match (effect, &mut self.impairment) {
                 (Effect::Send { to, bytes }, Some(impairment)) => impairment.take(now, to, bytes),
                 (Effect::Send { to, bytes }, None) => {
@@ -211,12 +218,19 @@ impl<R: Role> Node<R> {
         }
         send(&mut *self.driver, waiting.get(..count).unwrap_or_default());
         self.effects.clear();
+        self.connections.as_mut().map_or(Ok(()), Connections::flush)?;
         if let Some(impairment) = &mut self.impairment {
             while let Some((to, bytes)) = impairment.release(now) {
                 send(&mut *self.driver, &[Outgoing { bytes: &bytes, to }]);
             }
         }
+        Ok(())
     }
+}
+
+/// Where a datagram came from; nowhere, if it claims what stands for a connection.
+fn outside(from: SocketAddr) -> SocketAddr {
+    if connection_of(from).is_some() { NOWHERE } else { from }
 }
 
 /// What takes in frames at the time that a clock gives.

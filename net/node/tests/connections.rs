@@ -3,7 +3,7 @@
 
 use centauri::connections::{ConnectionCounters, ConnectionLimits, Connections};
 use centauri::node::Node;
-use centauri_roles::{AcceptedSet, Effects, Received, Role};
+use centauri_roles::{AcceptedSet, Effects, Received, Role, connection_of};
 use centauri_uring::{DriverChoice, DriverConfig, TcpConfig, open, open_tcp, probe_io_uring};
 use centauri_wire::encode_on_stream;
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ struct Keeping {
 
 impl Role for Keeping {
     fn handle(&mut self, _now_ns: i64, from: SocketAddr, bytes: &[u8], _effects: &mut Effects) -> bool {
-        assert_eq!(from.port(), 0, "nothing can be sent to a connection");
+        assert!(connection_of(from).is_some(), "{from} stands for a connection");
         *self.seen.entry(bytes.to_vec()).or_default() += 1;
         bytes.first() == Some(&b'+')
     }
@@ -74,7 +74,7 @@ impl Site {
     }
 
     fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.node.connections().unwrap().address()).unwrap();
+        let stream = TcpStream::connect(self.node.connections().unwrap().address().unwrap()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
@@ -149,7 +149,7 @@ fn with_each(test: impl Fn(DriverChoice) + Sync) {
 fn frames_of_many_connections_arrive_once_each_however_they_are_cut() {
     with_each(|choice| {
         let mut site = Site::new(choice, ConnectionLimits::default());
-        let to = site.node.connections().unwrap().address();
+        let to = site.node.connections().unwrap().address().unwrap();
         let writers: Vec<_> = (0..20_usize)
             .map(|writer| {
                 std::thread::spawn(move || {

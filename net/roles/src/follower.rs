@@ -82,6 +82,11 @@ impl Follower {
         })
     }
 
+    /// Asks the engine anew at the next tick: the connection to it is another.
+    pub fn ask_again(&mut self, now_ns: i64) {
+        self.upstreams.ask_again(now_ns);
+    }
+
     /// Tells the engine that nothing more is wanted.
     pub fn stop(&mut self, now_ns: i64, effects: &mut Effects) {
         self.upstreams.cancel(now_ns, &mut self.signer, effects);

@@ -23,6 +23,7 @@
 mod ageing;
 mod client;
 mod compute;
+mod connection;
 mod convert;
 mod counters;
 mod distance;
@@ -52,6 +53,7 @@ pub use client::{
     spread_by,
 };
 pub use compute::{Certainty, Reading, compute};
+pub use connection::{connection_address, connection_of};
 pub use convert::{ConvertError, from_wire, to_wire};
 pub use counters::count_of_both;
 pub use effects::{Decided, Effect, Effects, Note};

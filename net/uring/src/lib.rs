@@ -40,7 +40,8 @@
 //! ```
 //!
 //! TCP connections are another source: [`open_tcp`] listens and returns a [`TcpDriver`], which never waits but has a descriptor
-//! that the datagram driver's wait can be ended by ([`DatagramDriver::wake_on`]).
+//! that the datagram driver's wait can be ended by ([`DatagramDriver::wake_on`]). It sends, too; [`adopt_tcp`] is for connections
+//! that were made elsewhere.
 
 #[cfg(not(target_os = "linux"))]
 compile_error!("centauri-uring drives Linux sockets: io_uring, epoll and recvmmsg");
@@ -69,6 +70,6 @@ pub use opening::{open, open_with_probe};
 pub use ring::{RingFeatures, probe_io_uring};
 pub use sending::Outgoing;
 pub use tcp::{
-    Chunk, ConnectionId, End, TcpConfig, TcpConfigError, TcpCounters, TcpDriver, TcpSink, open_tcp,
+    Chunk, ConnectionId, End, TcpConfig, TcpConfigError, TcpCounters, TcpDriver, TcpSink, adopt_tcp, open_tcp,
     tcp_limits,
 };

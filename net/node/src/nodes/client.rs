@@ -1,9 +1,12 @@
 //! A client that follows an engine's decisions.
 
-use super::{ClientTable, Parts};
+use super::{ClientTable, Parts, Transport};
 use crate::clock::now_ns;
+use crate::connections::{ConnectionLimits, Connections};
+use crate::node::Node;
 use anyhow::{Context, ensure};
 use centauri_roles::{Effect, Followed, Follower, FollowerConfig, RequestPolicy};
+use centauri_uring::TcpConfig;
 use centauri_wire::StreamId;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -30,10 +33,26 @@ pub(super) fn run(parts: &Parts<'_>, table: &ClientTable, stop: &AtomicUsize) ->
         }
         other => super::tell(other),
     };
+    let mut node = parts.open(follower)?;
+    if table.transport == Transport::Tcp {
+        let driver = TcpConfig { choice: parts.driver_choice()?, ..TcpConfig::default() };
+        let connections =
+            Connections::new(centauri_uring::adopt_tcp(&driver)?, ConnectionLimits::default());
+        node = node.listening(connections.dialling(table.address))?;
+    }
+    let mut dialled = 0;
+    let between = |node: &mut Node<Follower>| {
+        // What was asked on a connection before is answered there.
+        let now_dialled = node.connections().map_or(0, Connections::dialled);
+        if std::mem::replace(&mut dialled, now_dialled) != now_dialled {
+            node.role_mut().ask_again(now_ns());
+        }
+        Ok(())
+    };
     parts.drive_seeing(
-        parts.open(follower)?,
+        node,
         stop,
-        |_| Ok(()),
+        between,
         seen,
         |follower, now, effects| {
             follower.stop(now, effects);

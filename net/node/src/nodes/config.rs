@@ -92,8 +92,22 @@ pub struct ClientTable {
     pub engine: String,
     /// Where it listens.
     pub address: SocketAddr,
+    /// How requests go there and decisions come back.
+    #[serde(default)]
+    pub transport: Transport,
     /// The streams by name, with their numbers at the engine.
     pub streams: std::collections::BTreeMap<String, u32>,
+}
+
+/// How frames go to an engine and come back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// In datagrams; `address` is what the engine's `listen` says.
+    #[default]
+    Udp,
+    /// On a connection, which is made again when it ends; `address` is what the engine's `tcp.listen` says.
+    Tcp,
 }
 
 /// A stream that is computed from.

@@ -8,14 +8,14 @@ mod source;
 
 pub use config::{
     ClientTable, DecidesTable, MonitorTable, MonitoredTable, NamedTable, NodeConfig, ReplicaStreamTable,
-    ReplicaTable, SamplesTable, SourceTable, SubscribersConfig,
+    ReplicaTable, SamplesTable, SourceTable, SubscribersConfig, Transport,
 };
 
 use crate::node::Node;
-use crate::serve::{driver_json, nanoseconds, own_identity, read_registry};
+use crate::serve::{driver_json, nanoseconds, own_identity, read_registry, tcp_json};
 use anyhow::{Context, anyhow};
 use centauri_roles::{Effect, Effects, Role, SubscriberLimits};
-use centauri_uring::{DatagramDriver, DriverConfig};
+use centauri_uring::{DatagramDriver, DriverChoice, DriverConfig};
 use centauri_wire::{Limits, Registry, Role as NodeRole, SigningIdentity};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,12 +64,15 @@ pub fn run(config: &NodeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
 
 impl Parts<'_> {
     fn open<R: Role>(&self, role: R) -> anyhow::Result<Node<R>> {
-        let choice = self.config.driver.parse().map_err(|error| anyhow!("driver: {error}"))?;
-        let driver: Box<dyn DatagramDriver> =
-            centauri_uring::open(self.config.listen, &DriverConfig { choice, ..DriverConfig::default() })?;
+        let config = DriverConfig { choice: self.driver_choice()?, ..DriverConfig::default() };
+        let driver: Box<dyn DatagramDriver> = centauri_uring::open(self.config.listen, &config)?;
         let node = Node::new(role, driver);
         tracing::info!(address = %node.address(), driver = %node.driver_kind(), node = %self.config.node, "listening");
         Ok(node)
+    }
+
+    fn driver_choice(&self) -> anyhow::Result<DriverChoice> {
+        self.config.driver.parse().map_err(|error| anyhow!("driver: {error}"))
     }
 
     /// The registry's number of a node.
@@ -116,6 +119,9 @@ impl Parts<'_> {
         let mut counters: serde_json::Map<String, serde_json::Value> = counters.collect();
         counters.insert("driver".to_owned(), driver_json(node.driver_counters()));
         counters.insert("datagrams_shed".to_owned(), node.shed().into());
+        if let Some(connections) = node.connections() {
+            counters.insert("tcp".to_owned(), tcp_json(connections));
+        }
         let text = serde_json::to_string(&counters)?;
         match &self.config.counters {
             Some(file) => std::fs::write(file, text + "\n").with_context(|| file.display().to_string()),

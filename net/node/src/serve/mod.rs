@@ -19,7 +19,7 @@ pub(crate) use config::{from_toml, nanoseconds, positive};
 pub use health::HealthTable;
 pub use journal::JournalConfig;
 pub(crate) use keeping::{DISTRIBUTIONS, Kept, parse_kept, time_text};
-pub(crate) use output::driver_json;
+pub(crate) use output::{driver_json, tcp_json};
 pub(crate) use setup::{limits, own_identity, prepare_streams, read_registry};
 pub use streams::{StreamConfig, UpstreamConfig};
 pub use tcp::TcpConfig;
@@ -131,7 +131,7 @@ impl Server {
         compiler.share(http.as_ref().map(Http::shelf));
         let output = DecisionOutput::open(&config.output)?;
         if let Some(connections) = node.connections() {
-            tracing::info!(tcp = %connections.address(), driver = %connections.kind(), "listening");
+            tracing::info!(tcp = connections.address().map(tracing::field::display), driver = %connections.kind(), "listening");
         }
         tracing::info!(
             address = %node.address(),

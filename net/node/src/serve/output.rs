@@ -137,7 +137,8 @@ impl AllCounters<'_> {
     }
 }
 
-fn tcp_json(connections: &Connections) -> serde_json::Value {
+/// What became of connections.
+pub(crate) fn tcp_json(connections: &Connections) -> serde_json::Value {
     let (counters, driver) = (connections.counters(), connections.driver_counters());
     serde_json::json!({
         "open": connections.len(),
@@ -153,6 +154,10 @@ fn tcp_json(connections: &Connections) -> serde_json::Value {
         "closed_unproven": counters.closed_unproven,
         "closed_idle": counters.closed_idle,
         "closed_useless": counters.closed_useless,
+        "closed_unread": counters.closed_unread,
+        "frames_sent": counters.frames_sent,
+        "frames_unsent": counters.frames_unsent,
+        "bytes_sent": driver.bytes_sent,
         "frames": counters.frames,
         "bytes": driver.bytes,
         "buffers_exhausted": driver.buffers_exhausted,

@@ -35,6 +35,12 @@ pub struct TcpConfig {
     /// Bytes of a receive buffer.
     #[serde(default = "buffer_bytes")]
     pub buffer_bytes: usize,
+    /// Most bytes of answers and decisions that wait for a peer to read them; those that find no room are not sent to it.
+    #[serde(default = "send_bytes_max")]
+    pub send_bytes_max: usize,
+    /// So long a peer may leave no room for what it is sent, in seconds.
+    #[serde(default = "unread_s")]
+    pub unread_s: f64,
 }
 
 fn connections_max() -> usize {
@@ -65,6 +71,14 @@ fn buffer_bytes() -> usize {
     TcpDriverConfig::default().buffer_bytes
 }
 
+fn send_bytes_max() -> usize {
+    TcpDriverConfig::default().send_bytes_max
+}
+
+fn unread_s() -> f64 {
+    ConnectionLimits::default().unread_ns as f64 * 1e-9
+}
+
 /// Beyond the limit so many connections are accepted, so that it is known whom to close instead.
 const SPARE: usize = 64;
 
@@ -76,6 +90,7 @@ impl TcpConfig {
             stall_ns: nanoseconds(self.stall_s),
             idle_ns: nanoseconds(self.idle_s),
             refused_in_a_row_max: self.refused_in_a_row_max,
+            unread_ns: nanoseconds(self.unread_s),
         }
     }
 
@@ -85,6 +100,7 @@ impl TcpConfig {
             connections_max: self.connections_max.saturating_add(SPARE),
             buffers: self.buffers,
             buffer_bytes: self.buffer_bytes,
+            send_bytes_max: self.send_bytes_max,
         }
     }
 
@@ -100,6 +116,7 @@ impl TcpConfig {
         }
         positive("tcp.stall_s", self.stall_s)?;
         positive("tcp.idle_s", self.idle_s)?;
+        positive("tcp.unread_s", self.unread_s)?;
         ensure!(self.refused_in_a_row_max > 0, "tcp.refused_in_a_row_max: found 0, expected at least 1");
         self.driver(DriverChoice::Auto).validate().context("tcp")
     }

@@ -8,7 +8,7 @@ use super::kept::Kept;
 use super::{Asked, Query};
 use crate::counters::counters;
 use crate::error::check_number;
-use crate::{ConfigError, Effects, Note, StreamQuery, Windows};
+use crate::{ConfigError, Effects, Note, StreamQuery, Windows, connection_of};
 
 /// Bounds on the subscriptions that a node serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -220,9 +220,11 @@ impl Subscriptions {
         self.list.iter()
     }
 
-    /// All subscriptions as bytes, by node and request, to be kept over a restart.
+    /// All subscriptions as bytes, by node and request, to be kept over a restart; but for those that came on a connection, which
+    /// ends with the process: who asked asks again on another.
     pub(crate) fn kept(&self) -> impl Iterator<Item = ((NodeId, u64), Vec<u8>)> {
-        self.list.iter().map(|subscription| {
+        let lasting = self.list.iter().filter(|subscription| connection_of(subscription.address).is_none());
+        lasting.map(|subscription| {
             let Subscription { node, request_id, timestamp_ns, expires_ns, validity_ns, period_ns, .. } =
                 *subscription;
             let (address, query) = (subscription.address, subscription.query.clone());

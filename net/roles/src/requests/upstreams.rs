@@ -395,6 +395,17 @@ impl Upstreams {
         self.due_ns = self.asked.iter().map(|asked| asked.due_ns).min();
     }
 
+    /// Asks every node anew at once, and often until it is heard: the way to it was interrupted.
+    pub(crate) fn ask_again(&mut self, now_ns: i64) {
+        if self.due_ns.is_none() {
+            return;
+        }
+        for asked in &mut self.asked {
+            (asked.due_ns, asked.heard) = (now_ns, false);
+        }
+        self.due_ns = Some(now_ns);
+    }
+
     /// Tells every node to stop, and asks no more.
     pub(crate) fn cancel(&mut self, now_ns: i64, signer: &mut Signer, effects: &mut Effects) {
         if self.due_ns.take().is_none() {

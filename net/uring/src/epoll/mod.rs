@@ -166,7 +166,18 @@ pub(crate) fn create() -> io::Result<OwnedFd> {
 
 /// Puts a descriptor into the set, to be told of by `word` while it is readable, or takes it out.
 pub(crate) fn control(epoll: &OwnedFd, what: libc::c_int, fd: &impl AsRawFd, word: u64) -> io::Result<()> {
-    let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: word };
+    control_events(epoll, what, fd, word, libc::EPOLLIN as u32)
+}
+
+/// As [`control`], while any of `events` holds.
+pub(crate) fn control_events(
+    epoll: &OwnedFd,
+    what: libc::c_int,
+    fd: &impl AsRawFd,
+    word: u64,
+    events: u32,
+) -> io::Result<()> {
+    let mut event = libc::epoll_event { events, u64: word };
     // SAFETY: both descriptors are open, and the kernel reads `event` during the call.
     check(unsafe { libc::epoll_ctl(epoll.as_raw_fd(), what, fd.as_raw_fd(), &raw mut event) })?;
     Ok(())

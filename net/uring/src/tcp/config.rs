@@ -14,14 +14,18 @@ pub mod tcp_limits {
     pub const BUFFER_BYTES_MIN: usize = 2_048;
     /// Largest receive buffer.
     pub const BUFFER_BYTES_MAX: usize = 1 << 20;
+    /// Least room for what waits to be sent on a connection.
+    pub const SEND_BYTES_MIN: usize = 1_024;
+    /// Most room for what waits to be sent on a connection.
+    pub const SEND_BYTES_MAX: usize = 64 << 20;
     /// Most memory that all receive buffers of one driver may take together.
     pub const POOL_BYTES_MAX: usize = 256 << 20;
 }
 
 /// How a TCP driver is set up.
 ///
-/// Its memory is `buffers × buffer_bytes`, and some 64 bytes a connection: what the kernel holds for a connection that is not
-/// read comes on top (`net.ipv4.tcp_rmem`).
+/// Its memory is `buffers × buffer_bytes`, some 100 bytes a connection, and for a connection whose peer does not read what it
+/// is sent up to `send_bytes_max`. What the kernel holds for a connection comes on top (`net.ipv4.tcp_rmem`, `tcp_wmem`).
 ///
 /// ```
 /// use centauri_uring::TcpConfig;
@@ -39,12 +43,21 @@ pub struct TcpConfig {
     /// Bytes of a receive buffer: the most that is taken from one connection before others have their turn (epoll), or at a
     /// time (io_uring).
     pub buffer_bytes: usize,
+    /// Most bytes that wait to be sent on a connection, beyond what the kernel holds; what finds no room is not sent.
+    pub send_bytes_max: usize,
 }
 
 impl Default for TcpConfig {
-    /// 1,024 connections; 32 buffers of 256 KiB, so that of several long frames that come together most lie whole in one.
+    /// 1,024 connections; 32 buffers of 256 KiB, so that of several long frames that come together most lie whole in one;
+    /// 256 KiB to be sent.
     fn default() -> Self {
-        Self { choice: DriverChoice::Auto, connections_max: 1_024, buffers: 32, buffer_bytes: 256 << 10 }
+        Self {
+            choice: DriverChoice::Auto,
+            connections_max: 1_024,
+            buffers: 32,
+            buffer_bytes: 256 << 10,
+            send_bytes_max: 256 << 10,
+        }
     }
 }
 
@@ -78,6 +91,16 @@ pub enum TcpConfigError {
         /// The value found.
         found: usize,
     },
+    /// The room for what waits to be sent is out of range.
+    #[error(
+        "send_bytes_max is {found}: expected {} to {}",
+        tcp_limits::SEND_BYTES_MIN,
+        tcp_limits::SEND_BYTES_MAX
+    )]
+    SendBytes {
+        /// The value found.
+        found: usize,
+    },
     /// All buffers together take too much.
     #[error("buffers × buffer_bytes is {found}: expected at most {}", tcp_limits::POOL_BYTES_MAX)]
     PoolBytes {
@@ -102,6 +125,9 @@ impl TcpConfig {
         if !(tcp_limits::BUFFER_BYTES_MIN..=tcp_limits::BUFFER_BYTES_MAX).contains(&self.buffer_bytes) {
             return Err(TcpConfigError::BufferBytes { found: self.buffer_bytes });
         }
+        if !(tcp_limits::SEND_BYTES_MIN..=tcp_limits::SEND_BYTES_MAX).contains(&self.send_bytes_max) {
+            return Err(TcpConfigError::SendBytes { found: self.send_bytes_max });
+        }
         let pool = usize::from(self.buffers).saturating_mul(self.buffer_bytes);
         if pool > tcp_limits::POOL_BYTES_MAX {
             return Err(TcpConfigError::PoolBytes { found: pool });
@@ -125,6 +151,8 @@ mod tests {
             TcpConfig { buffers: 8_192, ..good },
             TcpConfig { buffer_bytes: 2_047, ..good },
             TcpConfig { buffer_bytes: (1 << 20) + 1, ..good },
+            TcpConfig { send_bytes_max: 1_023, ..good },
+            TcpConfig { send_bytes_max: (64 << 20) + 1, ..good },
             TcpConfig { buffers: 512, buffer_bytes: 1 << 20, ..good },
         ] {
             assert!(bad.validate().is_err(), "{bad:?} was accepted");

@@ -25,6 +25,10 @@ pub struct TcpCounters {
     /// Times that a connection had something and no buffer was left for it; it waits for its turn. (epoll: a call that
     /// filled all its buffers.)
     pub buffers_exhausted: u64,
+    /// Bytes that the kernel has taken to send.
+    pub bytes_sent: u64,
+    /// Times that something was to be sent on a connection that was over, or had no room for it.
+    pub unsent: u64,
 }
 
 impl TcpCounters {

@@ -3,7 +3,7 @@
 use super::{ConnectionId, TcpCounters};
 use crate::DriverKind;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::BorrowedFd;
 
 /// Bytes of a connection, in the order they were sent, cut anywhere; borrowed from the driver's buffer.
@@ -37,21 +37,22 @@ pub trait TcpSink {
     fn ended(&mut self, connection: ConnectionId, end: End);
 }
 
-/// A listening socket, its connections, and the way bytes are taken from them. It sends nothing.
+/// A listening socket, its connections, and the way bytes are taken from them and sent on them.
 ///
 /// It never waits: [`wake_fd`](Self::wake_fd) is readable when there is something to take, and whoever has several sources
 /// waits for that with the others, as [`DatagramDriver::wake_on`](crate::DatagramDriver::wake_on) does.
 ///
 /// No connection can keep the others waiting: what one call takes is bounded by the buffers, and those that got none come first
-/// at the next. What is not taken stays with the kernel, which lets the peer wait.
+/// at the next. What is not taken stays with the kernel, which lets the peer wait. Nor can one that does not read what it is
+/// sent: that waits, up to a limit, and what finds no room is refused.
 ///
-/// The io_uring driver belongs to the thread that calls [`receive`](Self::receive) first.
+/// The io_uring driver belongs to the thread that calls [`receive`](Self::receive) or [`flush`](Self::flush) first.
 pub trait TcpDriver: Send + std::fmt::Debug {
     /// Which driver this is.
     fn kind(&self) -> DriverKind;
 
-    /// The address it listens on.
-    fn local_addr(&self) -> SocketAddr;
+    /// The address it listens on; `None` if it does not listen.
+    fn local_addr(&self) -> Option<SocketAddr>;
 
     /// Readable when [`receive`](Self::receive) would find something; the same for the driver's whole life.
     fn wake_fd(&self) -> BorrowedFd<'_>;
@@ -63,7 +64,25 @@ pub trait TcpDriver: Send + std::fmt::Debug {
     /// ends that connection only.
     fn receive(&mut self, sink: &mut dyn TcpSink) -> io::Result<usize>;
 
-    /// Closes a connection; what of it has not been handed over is lost. One that is over already is no error.
+    /// Takes over a connection that was made elsewhere, as if it had been accepted, but without telling the sink that it was
+    /// opened; `None`, and it is closed, if there are as many as may be.
+    fn adopt(&mut self, stream: TcpStream) -> Option<ConnectionId>;
+
+    /// Puts all `parts`, one after the other, behind what waits to be sent on a connection. If that is over, or all of them do
+    /// not fit into [`TcpConfig::send_bytes_max`](super::TcpConfig::send_bytes_max), none are sent, and it says `false`.
+    ///
+    /// They go out with the next [`flush`](Self::flush), and what the kernel does not take then as soon as it does, within
+    /// [`receive`](Self::receive).
+    fn queue(&mut self, connection: ConnectionId, parts: &[&[u8]]) -> bool;
+
+    /// Sends what has been queued, with one system call a connection.
+    ///
+    /// # Errors
+    /// What the kernel reports of the ring, or a call on another thread. A connection that is broken is told of by
+    /// [`receive`](Self::receive).
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Closes a connection; what of it has not been handed over or sent is lost. One that is over already is no error.
     fn close(&mut self, connection: ConnectionId);
 
     /// How many connections are open.

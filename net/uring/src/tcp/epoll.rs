@@ -4,7 +4,8 @@ use super::listener::{Listener, canonical};
 use super::table::{ConnectionId, Table};
 use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
 use crate::DriverKind;
-use crate::epoll::{control, create};
+use super::outbox::Flushed;
+use crate::epoll::{control, control_events, create};
 use crate::socket::check;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpStream};
@@ -30,12 +31,12 @@ pub(super) struct EpollTcp {
 
 impl EpollTcp {
     pub(super) fn new(listener: Listener, config: &TcpConfig) -> io::Result<Self> {
-        listener.socket.set_nonblocking(true)?;
+        listener.socket().map_or(Ok(()), |socket| socket.set_nonblocking(true))?;
         let count = usize::from(config.buffers).min(BATCH_MAX);
         let mut driver = Self {
             listener,
             listening: false,
-            table: Table::new(config.connections_max),
+            table: Table::new(config.connections_max, config.send_bytes_max),
             epoll: create()?,
             // Zeroed by the allocator: pages become resident when bytes reach them.
             buffers: vec![0; count * config.buffer_bytes],
@@ -48,8 +49,10 @@ impl EpollTcp {
 
     /// Watches the listening socket, unless accepting pauses.
     fn listen(&mut self) -> io::Result<()> {
-        if !self.listening && self.listener.may_accept() {
-            control(&self.epoll, libc::EPOLL_CTL_ADD, &self.listener.socket, LISTENER)?;
+        if !self.listening
+            && let Some(socket) = self.listener.may_accept()
+        {
+            control(&self.epoll, libc::EPOLL_CTL_ADD, socket, LISTENER)?;
             self.listening = true;
         }
         Ok(())
@@ -57,7 +60,8 @@ impl EpollTcp {
 
     fn accept(&mut self, sink: &mut dyn TcpSink) -> io::Result<()> {
         for _ in 0..BATCH_MAX {
-            match self.listener.socket.accept() {
+            let Some(socket) = self.listener.socket() else { return Ok(()) };
+            match socket.accept() {
                 Ok((stream, peer)) => self.admit(stream, canonical(peer), sink),
                 Err(error) => match error.kind() {
                     io::ErrorKind::WouldBlock => return Ok(()),
@@ -65,9 +69,10 @@ impl EpollTcp {
                     io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted => {}
                     _ => {
                         self.counters.accept_errors += 1;
-                        self.listener.pause();
                         self.listening = false;
-                        return control(&self.epoll, libc::EPOLL_CTL_DEL, &self.listener.socket, LISTENER);
+                        control(&self.epoll, libc::EPOLL_CTL_DEL, socket, LISTENER)?;
+                        self.listener.pause();
+                        return Ok(());
                     }
                 },
             }
@@ -76,30 +81,47 @@ impl EpollTcp {
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr, sink: &mut dyn TcpSink) {
+        if let Some(id) = self.watch(stream) {
+            sink.opened(id, peer);
+        }
+    }
+
+    /// Counts a connection, and watches it if it can.
+    fn watch(&mut self, stream: TcpStream) -> Option<ConnectionId> {
         self.counters.accepted += 1;
         if stream.set_nonblocking(true).is_err() {
             self.counters.failed += 1;
-            return;
+            return None;
         }
         let Some(id) = self.table.insert(stream) else {
             self.counters.refused += 1;
-            return;
+            return None;
         };
         let watched = self
             .table
             .get(id)
             .is_some_and(|stream| control(&self.epoll, libc::EPOLL_CTL_ADD, stream, id.to_word()).is_ok());
-        if watched {
-            sink.opened(id, peer);
-        } else {
+        if !watched {
             self.table.remove(id);
             self.counters.failed += 1;
+            return None;
         }
+        Some(id)
     }
 
-    /// The words of what is ready, no more than there are buffers. The kernel puts those it has told of behind the others, so
-    /// all have their turn; it would not be theirs if one were told of and not read.
-    fn ready(&self) -> io::Result<impl Iterator<Item = u64> + use<>> {
+    /// Sends what the kernel takes again; when it has all, it is not asked any more.
+    fn writable(&mut self, id: ConnectionId) -> io::Result<()> {
+        if self.table.flush_one(id, &mut self.counters) != Flushed::Blocked
+            && let Some(stream) = self.table.get(id)
+        {
+            control(&self.epoll, libc::EPOLL_CTL_MOD, stream, id.to_word())?;
+        }
+        Ok(())
+    }
+
+    /// The words of what is ready, and whether it can be written to, no more than there are buffers. The kernel puts those it
+    /// has told of behind the others, so all have their turn; it would not be theirs if one were told of and not read.
+    fn ready(&self) -> io::Result<impl Iterator<Item = (u64, bool)> + use<>> {
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH_MAX];
         let most = libc::c_int::try_from(self.buffers.len() / self.buffer_bytes).unwrap_or(1);
         let most = most.clamp(1, BATCH_MAX as libc::c_int);
@@ -110,7 +132,8 @@ impl EpollTcp {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
             Err(error) => return Err(error),
         };
-        Ok(events.into_iter().take(count).map(|event| event.u64))
+        let is_writable = |events: u32| events & libc::EPOLLOUT as u32 != 0;
+        Ok(events.into_iter().take(count).map(move |event| (event.u64, is_writable(event.events))))
     }
 }
 
@@ -119,8 +142,8 @@ impl TcpDriver for EpollTcp {
         DriverKind::Epoll
     }
 
-    fn local_addr(&self) -> SocketAddr {
-        self.listener.local
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.listener.local()
     }
 
     fn wake_fd(&self) -> BorrowedFd<'_> {
@@ -133,13 +156,15 @@ impl TcpDriver for EpollTcp {
         let mut ends = [None; BATCH_MAX];
         let (mut count, mut accepting) = (0, false);
         let ready = self.ready()?;
+        let mut writable = [None; BATCH_MAX];
         let mut buffers = self.buffers.chunks_exact_mut(self.buffer_bytes);
-        for (word, end) in ready.zip(&mut ends) {
+        for (((word, is_writable), end), to_write) in ready.zip(&mut ends).zip(&mut writable) {
             if word == LISTENER {
                 accepting = true;
                 continue;
             }
             let id = ConnectionId::of_word(word);
+            *to_write = is_writable.then_some(id);
             let Some(mut stream) = self.table.get(id) else { continue };
             let Some(buffer) = buffers.next() else { break };
             match stream.read(buffer) {
@@ -171,10 +196,32 @@ impl TcpDriver for EpollTcp {
                 sink.ended(id, end);
             }
         }
+        for id in writable.into_iter().flatten() {
+            self.writable(id)?;
+        }
         if accepting {
             self.accept(sink)?;
         }
         Ok(count)
+    }
+
+    fn adopt(&mut self, stream: TcpStream) -> Option<ConnectionId> {
+        self.watch(stream)
+    }
+
+    fn queue(&mut self, connection: ConnectionId, parts: &[&[u8]]) -> bool {
+        self.table.queue(connection, parts, &mut self.counters)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let Self { table, counters, epoll, .. } = self;
+        let both = (libc::EPOLLIN | libc::EPOLLOUT) as u32;
+        let mut watched = Ok(());
+        table.flush(counters, |id, stream| {
+            let asked = control_events(epoll, libc::EPOLL_CTL_MOD, stream, id.to_word(), both);
+            watched = std::mem::replace(&mut watched, Ok(())).and(asked);
+        });
+        watched
     }
 
     fn close(&mut self, connection: ConnectionId) {

@@ -7,11 +7,10 @@ use std::time::{Duration, Instant};
 /// So long no connection is accepted after one could not be: the cause, no descriptors left, does not pass at once.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A bound socket that listens.
-#[derive(Debug)]
+/// A bound socket that listens, or nothing: a driver may have only connections that it was given.
+#[derive(Debug, Default)]
 pub(super) struct Listener {
-    pub(super) socket: TcpListener,
-    pub(super) local: SocketAddr,
+    bound: Option<(TcpListener, SocketAddr)>,
     paused_until: Option<Instant>,
 }
 
@@ -20,20 +19,28 @@ impl Listener {
         let socket = TcpListener::bind(addr).map_err(|cause| OpenError::Bind { addr, cause })?;
         let step = "reading the bound address";
         let local = socket.local_addr().map_err(|cause| OpenError::Setup { addr, step, cause })?;
-        Ok(Self { socket, local, paused_until: None })
+        Ok(Self { bound: Some((socket, local)), paused_until: None })
+    }
+
+    pub(super) fn socket(&self) -> Option<&TcpListener> {
+        self.bound.as_ref().map(|(socket, _)| socket)
+    }
+
+    pub(super) fn local(&self) -> Option<SocketAddr> {
+        self.bound.as_ref().map(|(_, local)| *local)
     }
 
     pub(super) fn pause(&mut self) {
         self.paused_until = Some(Instant::now() + PAUSE);
     }
 
-    /// Whether the pause, if there was one, has passed just now or before.
-    pub(super) fn may_accept(&mut self) -> bool {
+    /// The socket, if the pause, if there was one, has passed just now or before.
+    pub(super) fn may_accept(&mut self) -> Option<&TcpListener> {
         if self.paused_until.is_some_and(|until| Instant::now() < until) {
-            return false;
+            return None;
         }
         self.paused_until = None;
-        true
+        self.socket()
     }
 }
 

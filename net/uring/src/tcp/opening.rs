@@ -29,7 +29,7 @@ use std::net::SocketAddr;
 /// }
 ///
 /// let mut driver = open_tcp("127.0.0.1:0".parse()?, &TcpConfig::default())?;
-/// std::net::TcpStream::connect(driver.local_addr())?.write_all(b"hello")?;
+/// std::net::TcpStream::connect(driver.local_addr().ok_or("it listens")?)?.write_all(b"hello")?;
 /// let mut seen = Seen::default();
 /// while !seen.1 {
 ///     driver.receive(&mut seen)?;
@@ -39,7 +39,41 @@ use std::net::SocketAddr;
 /// ```
 pub fn open_tcp(addr: SocketAddr, config: &TcpConfig) -> Result<Box<dyn TcpDriver>, OpenError> {
     config.validate().map_err(|cause| OpenError::TcpConfig { addr, cause })?;
-    let listener = Listener::bind(addr)?;
+    open(addr, Listener::bind(addr)?, config)
+}
+
+/// Opens the driver that `config` asks for without a listening socket: for connections that it is given
+/// ([`TcpDriver::adopt`]).
+///
+/// # Errors
+/// [`OpenError`] with the cause.
+///
+/// ```
+/// use centauri_uring::{TcpConfig, adopt_tcp};
+/// use std::io::Read as _;
+///
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let mut driver = adopt_tcp(&TcpConfig::default())?;
+/// let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
+/// let connection = driver.adopt(stream).ok_or("no room")?;
+/// assert!(driver.queue(connection, &[b"hel", b"lo"]));
+/// driver.flush()?;
+/// let mut came = [0; 5];
+/// listener.accept()?.0.read_exact(&mut came)?;
+/// assert_eq!(&came, b"hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn adopt_tcp(config: &TcpConfig) -> Result<Box<dyn TcpDriver>, OpenError> {
+    let addr = SocketAddr::from(([0, 0, 0, 0], 0));
+    config.validate().map_err(|cause| OpenError::TcpConfig { addr, cause })?;
+    open(addr, Listener::default(), config)
+}
+
+fn open(
+    addr: SocketAddr,
+    listener: Listener,
+    config: &TcpConfig,
+) -> Result<Box<dyn TcpDriver>, OpenError> {
     if config.choice == DriverChoice::Epoll {
         return open_epoll(addr, listener, config, "asked for");
     }
@@ -71,5 +105,5 @@ fn open_epoll(
 
 fn announce(driver: &dyn TcpDriver, why: &str) {
     let (addr, kind) = (driver.local_addr(), driver.kind());
-    tracing::info!(%addr, driver = %kind, why, "TCP driver opened");
+    tracing::info!(addr = addr.map(tracing::field::display), driver = %kind, why, "TCP driver opened");
 }

@@ -5,6 +5,7 @@
 //! the others in their turns.
 
 use super::listener::{Listener, canonical};
+use super::outbox::Flushed;
 use super::table::{ConnectionId, Table};
 use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
 use crate::ring::buffered::{BUFFER_GROUP, BufferedRing};
@@ -24,6 +25,8 @@ use std::thread::{self, ThreadId};
 const SUBMISSION_ENTRIES: u32 = 256;
 /// What the accepting request is called; connections have smaller words.
 const ACCEPT: u64 = u64::MAX;
+/// Added to a connection's word: the request that waits until it can be written to.
+const WRITABLE: u64 = 1 << 56;
 
 /// A ring with its buffers, not yet bound to a socket or a thread.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ impl Prepared {
             accepting: false,
             unarmed: VecDeque::new(),
             starved: VecDeque::new(),
-            table: Table::new(config.connections_max),
+            table: Table::new(config.connections_max, config.send_bytes_max),
             listener,
             counters: TcpCounters::default(),
         }
@@ -86,9 +89,9 @@ impl RingTcp {
     pub(super) fn prepare(config: &TcpConfig) -> Result<Prepared, RingUnavailable> {
         let buffers = ProvidedBuffers::new(config.buffers, config.buffer_bytes)
             .map_err(|cause| RingUnavailable::new("mapping receive buffers", &cause))?;
-        // Each buffer can be in one completion, and each connection can end: with as many again the kernel need not keep
-        // completions aside. It would, and none would be lost.
-        let completions = usize::from(config.buffers) + config.connections_max + SUBMISSION_ENTRIES as usize;
+        // Each buffer can be in one completion, and each connection can end and be writable: with as many again the kernel need
+        // not keep completions aside. It would, and none would be lost.
+        let completions = usize::from(config.buffers) + 2 * config.connections_max + SUBMISSION_ENTRIES as usize;
         let completions = u32::try_from(completions.next_power_of_two()).unwrap_or(1 << 16);
         let inner = BufferedRing::new(buffers, SUBMISSION_ENTRIES, completions, true)?;
         let told = event().map_err(|cause| RingUnavailable::new("making an eventfd", &cause))?;
@@ -115,8 +118,10 @@ impl RingTcp {
 
     /// Puts up the requests that do not stand, in their turns, and lets the kernel run what it has put off.
     fn arm(&mut self) -> io::Result<()> {
-        if !self.accepting && self.listener.may_accept() {
-            let entry = opcode::AcceptMulti::new(Fd(self.listener.socket.as_raw_fd()))
+        if !self.accepting
+            && let Some(socket) = self.listener.may_accept()
+        {
+            let entry = opcode::AcceptMulti::new(Fd(socket.as_raw_fd()))
                 .flags(libc::SOCK_CLOEXEC)
                 .build()
                 .user_data(ACCEPT);
@@ -141,16 +146,13 @@ impl RingTcp {
                 return Err(error);
             }
         }
-        match self.ring.inner.ring.submit() {
-            // EBUSY: completions must be taken out before more can come.
-            Err(error) if !matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EINTR)) => Err(error),
-            _ => Ok(()),
-        }
+        self.ring.submit()
     }
 
     /// Hands over the completions that are there; returns how many chunks that makes.
-    fn take(&mut self, sink: &mut dyn TcpSink) -> usize {
+    fn take(&mut self, sink: &mut dyn TcpSink) -> io::Result<usize> {
         let mut chunks = 0;
+        let mut writable = Vec::new();
         loop {
             let BufferedRing { ring, buffers } = &mut self.ring.inner;
             let mut filled = buffers.filled();
@@ -171,6 +173,10 @@ impl RingTcp {
                         self.counters.accept_errors += 1;
                         self.listener.pause();
                     }
+                    continue;
+                }
+                if completion.user_data() & WRITABLE != 0 {
+                    writable.push(ConnectionId::of_word(completion.user_data() & !WRITABLE));
                     continue;
                 }
                 let id = ConnectionId::of_word(completion.user_data());
@@ -206,7 +212,11 @@ impl RingTcp {
             }
             drop(completions);
             if count == 0 {
-                return chunks;
+                drop(filled);
+                for id in writable {
+                    self.writable(id)?;
+                }
+                return Ok(chunks);
             }
             let mut all = [Chunk::default(); TAKEN_MAX];
             let bytes = arrived.iter().filter_map(|(id, arrived)| match arrived {
@@ -227,8 +237,10 @@ impl RingTcp {
             self.counters.chunks += come as u64;
             for (id, arrived) in arrived.iter().take(count) {
                 if let Arrived::End(end) = arrived
-                    && self.table.remove(*id).is_some()
+                    && let Some(stream) = self.table.remove(*id)
                 {
+                    // Ends a request that waits until it can be written to.
+                    let _ = stream.shutdown(Shutdown::Both);
                     self.counters.ended(*end);
                     sink.ended(*id, *end);
                 }
@@ -241,19 +253,37 @@ impl RingTcp {
     }
 
     fn admit(&mut self, stream: TcpStream, sink: &mut dyn TcpSink) {
-        self.counters.accepted += 1;
         let Ok(peer) = stream.peer_addr() else {
             // It has come and gone.
+            self.counters.accepted += 1;
             self.counters.failed += 1;
             return;
         };
-        match self.table.insert(stream) {
-            Some(id) => {
-                self.unarmed.push_back(id);
-                sink.opened(id, canonical(peer));
-            }
+        if let Some(id) = self.watch(stream) {
+            sink.opened(id, canonical(peer));
+        }
+    }
+
+    /// Counts a connection, and receives from it if there may be another.
+    fn watch(&mut self, stream: TcpStream) -> Option<ConnectionId> {
+        self.counters.accepted += 1;
+        let id = self.table.insert(stream);
+        match id {
+            Some(id) => self.unarmed.push_back(id),
             None => self.counters.refused += 1,
         }
+        id
+    }
+
+    /// Sends what the kernel takes again, and waits again if that is not all.
+    fn writable(&mut self, id: ConnectionId) -> io::Result<()> {
+        if self.table.flush_one(id, &mut self.counters) == Flushed::Blocked
+            && let Some(stream) = self.table.get(id)
+        {
+            self.ring.watch_writable(id, stream)?;
+            self.ring.submit()?;
+        }
+        Ok(())
     }
 }
 
@@ -266,11 +296,26 @@ fn event() -> io::Result<File> {
 }
 
 impl Ring {
+    /// Has the kernel tell when the connection can be written to.
+    fn watch_writable(&mut self, id: ConnectionId, stream: &TcpStream) -> io::Result<()> {
+        let entry = opcode::PollAdd::new(Fd(stream.as_raw_fd()), libc::POLLOUT as u32);
+        self.push(&entry.build().user_data(id.to_word() | WRITABLE))
+    }
+
+    /// Has the kernel take in the requests.
+    fn submit(&self) -> io::Result<()> {
+        match self.inner.ring.submit() {
+            // EBUSY: completions must be taken out before more can come.
+            Err(error) if !matches!(error.raw_os_error(), Some(libc::EBUSY | libc::EINTR)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
         if self.inner.ring.submission().is_full() {
             self.inner.ring.submit()?;
         }
-        // SAFETY: the requests are accepts and receives of descriptors, with no memory but the registered buffers, which
+        // SAFETY: the requests are accepts, receives and polls of descriptors, with no memory but the registered buffers, which
         // outlive the ring. A descriptor that is closed meanwhile makes its request fail, or is held by the kernel.
         unsafe { self.inner.ring.submission().push(entry) }.map_err(io::Error::other)
     }
@@ -281,8 +326,8 @@ impl TcpDriver for RingTcp {
         DriverKind::IoUring
     }
 
-    fn local_addr(&self) -> SocketAddr {
-        self.listener.local
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.listener.local()
     }
 
     fn wake_fd(&self) -> BorrowedFd<'_> {
@@ -294,12 +339,34 @@ impl TcpDriver for RingTcp {
         // Before looking: what comes from here on is told of again. Nothing to read is no error.
         let _ = self.ring.told.read(&mut [0; 8]);
         self.arm()?;
-        let chunks = self.take(sink);
+        let chunks = self.take(sink)?;
         if !self.unarmed.is_empty() || !self.starved.is_empty() {
             // At once, since nothing else would tell of what they have: their buffers have come back.
             self.arm()?;
         }
         Ok(chunks)
+    }
+
+    fn adopt(&mut self, stream: TcpStream) -> Option<ConnectionId> {
+        self.watch(stream)
+    }
+
+    fn queue(&mut self, connection: ConnectionId, parts: &[&[u8]]) -> bool {
+        self.table.queue(connection, parts, &mut self.counters)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.own()?;
+        let Self { table, counters, ring, .. } = self;
+        let mut waiting = Ok(());
+        let mut is_waiting = false;
+        table.flush(counters, |id, stream| {
+            is_waiting = true;
+            let asked = ring.watch_writable(id, stream);
+            waiting = std::mem::replace(&mut waiting, Ok(())).and(asked);
+        });
+        waiting?;
+        if is_waiting { ring.submit() } else { Ok(()) }
     }
 
     fn close(&mut self, connection: ConnectionId) {

@@ -9,5 +9,6 @@ mod opening;
 mod overload;
 mod sending;
 mod tcp;
+mod tcp_sending;
 mod trains;
 mod waiting;

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 
 /// What came, by connection.
 #[derive(Debug, Default)]
-struct Seen {
-    opened: BTreeMap<ConnectionId, SocketAddr>,
-    bytes: BTreeMap<ConnectionId, Vec<u8>>,
-    ended: BTreeMap<ConnectionId, End>,
-    chunks: usize,
+pub(crate) struct Seen {
+    pub opened: BTreeMap<ConnectionId, SocketAddr>,
+    pub bytes: BTreeMap<ConnectionId, Vec<u8>>,
+    pub ended: BTreeMap<ConnectionId, End>,
+    pub chunks: usize,
 }
 
 impl TcpSink for Seen {
@@ -43,7 +43,7 @@ impl TcpSink for Seen {
 }
 
 impl Seen {
-    fn of(&self, peer: SocketAddr) -> ConnectionId {
+    pub(crate) fn of(&self, peer: SocketAddr) -> ConnectionId {
         *self
             .opened
             .iter()
@@ -54,7 +54,7 @@ impl Seen {
 }
 
 /// Runs `test` with each TCP driver that works here, each on a thread of its own.
-fn with_each(test: impl Fn(DriverChoice) + Sync) {
+pub(crate) fn with_each(test: impl Fn(DriverChoice) + Sync) {
     let run = |choice| std::thread::scope(|scope| scope.spawn(|| test(choice)).join()).unwrap();
     match probe_io_uring() {
         Ok(_) => run(DriverChoice::IoUring),
@@ -63,16 +63,16 @@ fn with_each(test: impl Fn(DriverChoice) + Sync) {
     run(DriverChoice::Epoll);
 }
 
-fn opened(choice: DriverChoice, config: TcpConfig) -> Box<dyn TcpDriver> {
+pub(crate) fn opened(choice: DriverChoice, config: TcpConfig) -> Box<dyn TcpDriver> {
     open_tcp(V4.parse().unwrap(), &TcpConfig { choice, ..config }).unwrap()
 }
 
-fn few() -> TcpConfig {
+pub(crate) fn few() -> TcpConfig {
     TcpConfig { buffers: 4, buffer_bytes: 4_096, ..TcpConfig::default() }
 }
 
 /// Receives until `done`; fails when that does not come about.
-fn until(driver: &mut dyn TcpDriver, seen: &mut Seen, mut done: impl FnMut(&Seen) -> bool) {
+pub(crate) fn until(driver: &mut dyn TcpDriver, seen: &mut Seen, mut done: impl FnMut(&Seen) -> bool) {
     let start = Instant::now();
     while !done(seen) {
         assert!(start.elapsed() < PATIENCE, "{}: {:?}", driver.kind(), driver.counters());
@@ -89,7 +89,7 @@ fn until(driver: &mut dyn TcpDriver, seen: &mut Seen, mut done: impl FnMut(&Seen
 fn every_byte_of_every_connection_arrives_in_order() {
     with_each(|choice| {
         let mut driver = opened(choice, few());
-        let addr = driver.local_addr();
+        let addr = driver.local_addr().unwrap();
         // More connections than buffers, more bytes than all buffers hold, in pieces of any size.
         let writers: Vec<_> = (0..24u64)
             .map(|seed| {
@@ -130,7 +130,7 @@ fn every_byte_of_every_connection_arrives_in_order() {
 fn a_flood_on_some_connections_does_not_keep_another_waiting() {
     with_each(|choice| {
         let mut driver = opened(choice, few());
-        let addr = driver.local_addr();
+        let addr = driver.local_addr().unwrap();
         // Eight that never stop, each faster than it is read: they would take every buffer there is.
         let floods: Vec<_> = (0..8)
             .map(|_| {
@@ -169,7 +169,7 @@ fn a_flood_on_some_connections_does_not_keep_another_waiting() {
 fn more_connections_than_may_be_are_closed_at_once_and_leave_the_others_alone() {
     with_each(|choice| {
         let mut driver = opened(choice, TcpConfig { connections_max: 2, ..few() });
-        let addr = driver.local_addr();
+        let addr = driver.local_addr().unwrap();
         let mut seen = Seen::default();
         let mut first = TcpStream::connect(addr).unwrap();
         let second = TcpStream::connect(addr).unwrap();
@@ -199,7 +199,7 @@ fn more_connections_than_may_be_are_closed_at_once_and_leave_the_others_alone() 
 fn half_closing_and_breaking_end_a_connection_after_its_bytes() {
     with_each(|choice| {
         let mut driver = opened(choice, few());
-        let addr = driver.local_addr();
+        let addr = driver.local_addr().unwrap();
         let mut seen = Seen::default();
         let mut half = TcpStream::connect(addr).unwrap();
         half.write_all(b"the last").unwrap();
@@ -245,7 +245,7 @@ fn a_connection_closed_from_here_is_over_for_its_peer_and_tells_nothing_more() {
     with_each(|choice| {
         let mut driver = opened(choice, few());
         let mut seen = Seen::default();
-        let mut stream = TcpStream::connect(driver.local_addr()).unwrap();
+        let mut stream = TcpStream::connect(driver.local_addr().unwrap()).unwrap();
         stream.write_all(b"some").unwrap();
         until(&mut *driver, &mut seen, |seen| seen.chunks == 1);
         let id = seen.of(stream.local_addr().unwrap());
@@ -261,7 +261,7 @@ fn a_connection_closed_from_here_is_over_for_its_peer_and_tells_nothing_more() {
         assert_eq!((driver.counters().closed, driver.connections()), (1, 0));
         // Its place is free, and its buffers are back: many more come and go.
         for turn in 0..50u64 {
-            let mut next = TcpStream::connect(driver.local_addr()).unwrap();
+            let mut next = TcpStream::connect(driver.local_addr().unwrap()).unwrap();
             next.write_all(&pattern(turn, 9_000)).unwrap();
             let from = next.local_addr().unwrap();
             until(&mut *driver, &mut seen, |seen| seen.opened.values().any(|peer| *peer == from));
@@ -296,7 +296,7 @@ fn a_datagram_drivers_wait_ends_for_a_connection_too() {
                 assert!(start.elapsed() < long / 2, "{variant:?}: the wait went on");
             }
         };
-        let addr = tcp.local_addr();
+        let addr = tcp.local_addr().unwrap();
         tcp.receive(&mut seen).unwrap();
         let writer = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(50));
@@ -327,7 +327,7 @@ fn an_idle_pair_waits_as_long_as_it_is_told() {
     with_each_driver(|variant| {
         let (mut datagrams, mut tcp) = pair(variant);
         let mut seen = Seen::default();
-        let _idle = TcpStream::connect(tcp.local_addr()).unwrap();
+        let _idle = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
         for _ in 0..3 {
             tcp.receive(&mut seen).unwrap();
             datagrams.receive(Duration::from_millis(20), &mut |_| ()).unwrap();
@@ -342,7 +342,7 @@ fn an_idle_pair_waits_as_long_as_it_is_told() {
 #[test]
 fn an_address_in_use_and_a_bad_configuration_are_told() {
     let first = opened(DriverChoice::Epoll, few());
-    let addr = first.local_addr();
+    let addr = first.local_addr().unwrap();
     let error = open_tcp(addr, &few()).unwrap_err().to_string();
     assert_eq!(error, format!("{addr}: address already in use"));
     let error = open_tcp(addr, &TcpConfig { buffers: 3, ..few() }).unwrap_err().to_string();

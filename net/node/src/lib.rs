@@ -9,7 +9,6 @@ pub mod cli;
 pub mod clock;
 pub mod connections;
 pub mod demo;
-mod dial;
 pub mod http;
 pub mod impairment;
 pub mod journal;

@@ -36,8 +36,7 @@ pub(super) fn run(parts: &Parts<'_>, table: &ClientTable, stop: &AtomicUsize) ->
     let mut node = parts.open(follower)?;
     if table.transport == Transport::Tcp {
         let driver = TcpConfig { choice: parts.driver_choice()?, ..TcpConfig::default() };
-        let connections =
-            Connections::new(centauri_uring::adopt_tcp(&driver)?, ConnectionLimits::default());
+        let connections = Connections::new(centauri_uring::adopt_tcp(&driver)?, ConnectionLimits::default());
         node = node.listening(connections.dialling(table.address))?;
     }
     let mut dialled = 0;
@@ -49,15 +48,9 @@ pub(super) fn run(parts: &Parts<'_>, table: &ClientTable, stop: &AtomicUsize) ->
         }
         Ok(())
     };
-    parts.drive_seeing(
-        node,
-        stop,
-        between,
-        seen,
-        |follower, now, effects| {
-            follower.stop(now, effects);
-        },
-    )?;
+    parts.drive_seeing(node, stop, between, seen, |follower, now, effects| {
+        follower.stop(now, effects);
+    })?;
     failed.map_or(Ok(()), |error| Err(error).context("standard output"))
 }
 

@@ -1,10 +1,10 @@
 //! The epoll TCP driver: asks which connections have something, and reads a buffer's worth of each.
 
 use super::listener::{Listener, canonical};
+use super::outbox::Flushed;
 use super::table::{ConnectionId, Table};
 use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
 use crate::DriverKind;
-use super::outbox::Flushed;
 use crate::epoll::{control, control_events, create};
 use crate::socket::check;
 use std::io::{self, Read};

@@ -69,11 +69,7 @@ pub fn adopt_tcp(config: &TcpConfig) -> Result<Box<dyn TcpDriver>, OpenError> {
     open(addr, Listener::default(), config)
 }
 
-fn open(
-    addr: SocketAddr,
-    listener: Listener,
-    config: &TcpConfig,
-) -> Result<Box<dyn TcpDriver>, OpenError> {
+fn open(addr: SocketAddr, listener: Listener, config: &TcpConfig) -> Result<Box<dyn TcpDriver>, OpenError> {
     if config.choice == DriverChoice::Epoll {
         return open_epoll(addr, listener, config, "asked for");
     }

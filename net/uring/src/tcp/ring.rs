@@ -91,7 +91,8 @@ impl RingTcp {
             .map_err(|cause| RingUnavailable::new("mapping receive buffers", &cause))?;
         // Each buffer can be in one completion, and each connection can end and be writable: with as many again the kernel need
         // not keep completions aside. It would, and none would be lost.
-        let completions = usize::from(config.buffers) + 2 * config.connections_max + SUBMISSION_ENTRIES as usize;
+        let completions =
+            usize::from(config.buffers) + 2 * config.connections_max + SUBMISSION_ENTRIES as usize;
         let completions = u32::try_from(completions.next_power_of_two()).unwrap_or(1 << 16);
         let inner = BufferedRing::new(buffers, SUBMISSION_ENTRIES, completions, true)?;
         let told = event().map_err(|cause| RingUnavailable::new("making an eventfd", &cause))?;

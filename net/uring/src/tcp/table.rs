@@ -167,7 +167,9 @@ mod tests {
         assert!(table.get(first).is_none() && table.get(third).is_some());
         let counters = &mut TcpCounters::default();
         assert!(!table.queue(first, &[b"to nobody"], counters));
-        assert!(table.queue(third, &[&[0; 50], &[0; 50]], counters) && !table.queue(third, &[b"x"], counters));
+        assert!(
+            table.queue(third, &[&[0; 50], &[0; 50]], counters) && !table.queue(third, &[b"x"], counters)
+        );
         assert_eq!((counters.unsent, counters.bytes_sent), (2, 0));
         table.flush(counters, |_, _| panic!("100 bytes always fit"));
         assert_eq!((counters.unsent, counters.bytes_sent), (2, 100));

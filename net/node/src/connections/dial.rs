@@ -15,7 +15,7 @@ const PAUSE_MAX_NS: i64 = 8_000_000_000;
 
 /// A connection that is kept up.
 #[derive(Debug)]
-pub(crate) struct Dial {
+pub(super) struct Dial {
     to: SocketAddr,
     state: State,
     pause_ns: i64,
@@ -32,20 +32,20 @@ enum State {
 
 impl Dial {
     /// To be made at once.
-    pub(crate) fn new(to: SocketAddr) -> Self {
+    pub(super) fn new(to: SocketAddr) -> Self {
         Self { to, state: State::Pausing { until_ns: i64::MIN }, pause_ns: PAUSE_MIN_NS, made: 0 }
     }
 
-    pub(crate) fn to(&self) -> SocketAddr {
+    pub(super) fn to(&self) -> SocketAddr {
         self.to
     }
 
-    pub(crate) fn made(&self) -> u64 {
+    pub(super) fn made(&self) -> u64 {
         self.made
     }
 
     /// The connection, while there is one.
-    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
         match self.state {
             State::Up(id) => Some(id),
             _ => None,
@@ -53,7 +53,7 @@ impl Dial {
     }
 
     /// Goes on with making the connection; says when it has just been made.
-    pub(crate) fn go_on(&mut self, now_ns: i64, driver: &mut dyn TcpDriver) -> Option<ConnectionId> {
+    pub(super) fn go_on(&mut self, now_ns: i64, driver: &mut dyn TcpDriver) -> Option<ConnectionId> {
         match &self.state {
             State::Up(_) => None,
             State::Pausing { until_ns } => {
@@ -86,7 +86,7 @@ impl Dial {
     }
 
     /// The connection has ended, if `id` is it. What proved sound is made again soon.
-    pub(crate) fn ended(&mut self, now_ns: i64, id: ConnectionId, was_proven: bool) {
+    pub(super) fn ended(&mut self, now_ns: i64, id: ConnectionId, was_proven: bool) {
         if self.connection() == Some(id) {
             if was_proven {
                 self.pause_ns = PAUSE_MIN_NS;

@@ -10,9 +10,9 @@ use centauri_wire::*;
 use site::Outcome as Ended;
 use site::*;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, UdpSocket};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Lines, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -79,13 +79,31 @@ impl Phone {
         Self { socket, verifier }
     }
 
-    fn ask(&self, to: SocketAddr, query: &str) {
+    fn request(&self, query: &str) -> Vec<u8> {
         let action =
             RequestAction::Start { query, validity_ns: 1 << 40, ttl_ns: 120_000_000_000, period_ns: 1 };
         let mut bytes = Vec::new();
         let request = Request { request_id: 5, action };
         request.encode(now_ns(), ENGINE, &key(CLIENT).identity(CLIENT), &mut bytes).expect("a request");
-        self.socket.send_to(&bytes, to).expect("loopback takes a datagram");
+        bytes
+    }
+
+    fn ask(&self, to: SocketAddr, query: &str) {
+        self.socket.send_to(&self.request(query), to).expect("loopback takes a datagram");
+    }
+
+    /// Takes in a frame.
+    fn take(
+        &mut self,
+        frame: &[u8],
+        decisions: &mut Vec<DecisionRecord>,
+        answers: &mut Vec<(Outcome, String)>,
+    ) {
+        let accepted = self.verifier.check(now_ns(), frame).expect("signed by the engine, fresh");
+        if let MessageView::Answer(answer) = accepted.message() {
+            answers.push((answer.outcome, answer.reason.to_owned()));
+        }
+        decisions.extend(accepted.decisions());
     }
 
     /// Takes in what comes until there are so many decisions. Answers come too.
@@ -96,12 +114,7 @@ impl Phone {
         while all.len() < decisions || (decisions == 0 && answers.is_empty()) {
             assert!(Instant::now() < until, "{all:?} {answers:?}");
             let Ok((length, _)) = self.socket.recv_from(&mut bytes) else { continue };
-            let accepted =
-                self.verifier.check(now_ns(), &bytes[..length]).expect("signed by the engine, fresh");
-            if let MessageView::Answer(answer) = accepted.message() {
-                answers.push((answer.outcome, answer.reason.to_owned()));
-            }
-            all.extend(accepted.decisions());
+            self.take(&bytes[..length], &mut all, &mut answers);
         }
         (all, answers)
     }
@@ -164,35 +177,153 @@ fn a_client_follows_by_datagrams_and_a_restart_forgets_neither_it_nor_the_liar()
     assert_eq!(states.get(&Some("r4")), Some(&Some("faulty")), "{states:?}");
 }
 
+/// `centauri node` with a `[client]` table, and the decisions that it tells.
+struct Follower {
+    process: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Follower {
+    fn start(site: &Site, address: SocketAddr, transport: &str) -> Self {
+        site.write(
+            "phone.toml",
+            &format!(
+                "listen = \"127.0.0.1:0\"\nregistry = \"registry.toml\"\nnode = \"phone\"\nkey = \"phone.key\"\n\
+                 counters = \"phone.json\"\n[client]\nengine = \"engine\"\naddress = \"{address}\"\n{transport}\
+                 streams = {{ \"road/7\" = 7 }}\n"
+            ),
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_centauri"));
+        command.args(["node", "--config"]).arg(site.path("phone.toml"));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().expect("the command runs");
+        let lines = BufReader::new(process.stdout.take().expect("an output")).lines();
+        Self { process, lines }
+    }
+
+    /// The next decisions on all four reports.
+    fn follow(&mut self, count: usize) -> Vec<serde_json::Value> {
+        let all = self.lines.by_ref().map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"));
+        let whole: Vec<_> = all.filter(|d: &serde_json::Value| d["reports"] == 4).take(count).collect();
+        for decision in &whole {
+            assert_eq!(decision["stream"], "road/7");
+            assert_eq!(decision["quorum"], serde_json::json!([0, 1, 2]), "{decision}");
+        }
+        whole
+    }
+
+    fn stop(mut self) {
+        Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status().expect("kill runs");
+        assert_eq!(self.process.wait().expect("it ends").code(), Some(0));
+    }
+}
+
 #[test]
 fn centauri_node_follows_too() {
     let site = site();
     let server = Server::start(&site, "auto");
-    let address = server.address;
-    site.write(
-        "phone.toml",
-        &format!(
-            "listen = \"127.0.0.1:0\"\nregistry = \"registry.toml\"\nnode = \"phone\"\nkey = \"phone.key\"\n\
-             [client]\nengine = \"engine\"\naddress = \"{address}\"\nstreams = {{ \"road/7\" = 7 }}\n"
-        ),
-    );
-    let mut command = Command::new(env!("CARGO_BIN_EXE_centauri"));
-    command.args(["node", "--config"]).arg(site.path("phone.toml"));
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut phone = command.spawn().expect("the command runs");
-    let traffic = Traffic::to(address);
-    let lines = BufReader::new(phone.stdout.take().expect("an output")).lines();
-    let seen: Vec<serde_json::Value> = lines
-        .map(|line| serde_json::from_str(&line.expect("a line")).expect("JSON"))
-        .filter(|decision: &serde_json::Value| decision["reports"] == 4)
-        .take(3)
-        .collect();
+    let mut phone = Follower::start(&site, server.address, "");
+    let traffic = Traffic::to(server.address);
+    phone.follow(3);
     drop(traffic);
-    for decision in &seen {
-        assert_eq!(decision["stream"], "road/7");
-        assert_eq!(decision["quorum"], serde_json::json!([0, 1, 2]), "{decision}");
-    }
-    Command::new("kill").args(["-TERM", &phone.id().to_string()]).status().expect("kill runs");
-    assert_eq!(phone.wait().expect("it ends").code(), Some(0));
+    phone.stop();
     server.stop(15);
+}
+
+/// One round's worth of decisions and answers from a connection, as whole frames.
+fn frames(stream: &mut TcpStream, reassembler: &mut Reassembler) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    let mut bytes = [0; 700];
+    if let Ok(length) = stream.read(&mut bytes) {
+        assert!(length > 0, "the server ended the connection");
+        reassembler.push(&bytes[..length], &mut |frame| all.push(frame.to_vec())).expect("frames");
+    }
+    all
+}
+
+#[test]
+fn a_client_follows_on_its_connection_with_each_driver() {
+    for driver in ["io_uring", "epoll"] {
+        if driver == "io_uring" && centauri_uring::probe_io_uring().is_err() {
+            println!("skipped: io_uring is not usable here");
+            continue;
+        }
+        let site = site();
+        site.edit("serve.toml", "[[streams]]", "[tcp]\nlisten = \"127.0.0.1:0\"\n[[streams]]");
+        let server = Server::start(&site, driver);
+        let mut phone = Phone::new(&site);
+        let mut stream = TcpStream::connect(server.tcp.expect("a TCP address")).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+        // Another connection, which asks for nothing, is to get nothing.
+        let mut other = TcpStream::connect(server.tcp.expect("a TCP address")).expect("a connection");
+        other.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        let traffic = Traffic::to(server.address);
+        for query in ["sea/*", "road/7"] {
+            let mut bytes = Vec::new();
+            encode_on_stream(&phone.request(query), &mut bytes).expect("a frame");
+            stream.write_all(&bytes).expect("the server reads");
+        }
+        let (mut decisions, mut answers) = (Vec::new(), Vec::new());
+        let mut reassembler = Reassembler::new(FRAME_BYTES_MAX);
+        let until = Instant::now() + Duration::from_secs(20);
+        while decisions.len() < 5 {
+            assert!(Instant::now() < until, "{driver}: {answers:?} {decisions:?}");
+            for frame in frames(&mut stream, &mut reassembler) {
+                phone.take(&frame, &mut decisions, &mut answers);
+            }
+        }
+        let outcomes: Vec<_> = answers.iter().map(|(outcome, _)| *outcome).collect();
+        assert_eq!(outcomes, [Outcome::Unknown, Outcome::Granted], "{driver}");
+        assert!(decisions.iter().all(|decision| decision.stream == STREAM), "{driver}");
+        assert!(
+            decisions.windows(2).all(|pair| pair[0].round < pair[1].round),
+            "{driver}: each once, in order"
+        );
+        assert!(other.read(&mut [0; 1]).is_err(), "{driver}: nothing for one who did not ask");
+        // Nothing goes by datagram to one who asked on a connection.
+        assert!(phone.socket.recv_from(&mut [0; 100]).is_err());
+        drop(traffic);
+        drop((stream, other));
+        server.stop(15);
+        let tcp = &Ended::read(&site).counters["tcp"];
+        assert!(tcp["frames_sent"].as_u64() >= Some(7), "{tcp}");
+        // One that leaves with something unread has failed.
+        let ended =
+            [&tcp["finished"], &tcp["failed"]].into_iter().filter_map(serde_json::Value::as_u64).sum();
+        assert_eq!((tcp["opened"].as_u64(), Some(ended)), (Some(2), Some(2_u64)), "{tcp}");
+    }
+}
+
+#[test]
+fn a_follower_connects_again_to_a_server_that_was_killed() {
+    let site = site();
+    site.edit("serve.toml", "[[streams]]", "[tcp]\nlisten = \"127.0.0.1:0\"\n[[streams]]");
+    let server = Server::start(&site, "auto");
+    let tcp = server.tcp.expect("a TCP address");
+    let mut phone = Follower::start(&site, tcp, "transport = \"tcp\"\n");
+    let traffic = Traffic::to(server.address);
+    let before = phone.follow(3);
+    drop(traffic);
+    let at = server.address;
+    // A request on a connection is not kept: the connection is not there any more.
+    std::thread::sleep(Duration::from_millis(300));
+    kill(server);
+    site.edit("serve.toml", "[tcp]\nlisten = \"127.0.0.1:0\"", &format!("[tcp]\nlisten = \"{tcp}\""));
+    site.edit("serve.toml", "listen = \"127.0.0.1:0\"", &format!("listen = \"{at}\""));
+    let server = Server::start(&site, "auto");
+    let start = Instant::now();
+    let traffic = Traffic::to(server.address);
+    let after = phone.follow(3);
+    // It asks anew at once, and does not wait until its request is to be renewed.
+    assert!(start.elapsed() < Duration::from_secs(11), "{:?}", start.elapsed());
+    drop(traffic);
+    let last = |all: &[serde_json::Value]| all.iter().filter_map(|d| d["round"].as_i64()).max();
+    assert!(after.iter().all(|decision| decision["round"].as_i64() > last(&before)));
+    phone.stop();
+    let log = server.stop(15);
+    assert!(!log.contains("requests that were served before"), "{log}");
+    let counters: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(site.path("phone.json")).expect("counters"))
+            .expect("JSON");
+    assert!(counters["tcp"]["opened"].as_u64() >= Some(2), "{counters}");
 }

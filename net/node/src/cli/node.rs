@@ -7,7 +7,7 @@ use std::path::PathBuf;
 ///
 /// A source streams readings to whoever asks. A replica computes on windows of them, unasked or because a request asks for it, and
 /// streams the results; a replica of a later stage decides first on what replicas report. The monitor learns distributions
-/// from samples and publishes them. A client subscribes to an engine's decisions by signed datagrams and writes them as lines of JSON (`centauri
+/// from samples and publishes them. A client subscribes to an engine's decisions, signed, by UDP or TCP, and writes them as lines of JSON (`centauri
 /// watch` follows by HTTP). The engine server that decides for clients is `centauri serve`.
 ///
 /// SIGINT and SIGTERM end it: what was asked for is cancelled, the counters are written, and it leaves with 0.
@@ -81,6 +81,7 @@ Example of a client:
   engine  = \"engine\"
   address = \"10.0.0.5:7700\"
   streams = { \"road/a\" = 1 }        # numbers as in the engine's configuration
+  # transport = \"tcp\"               # default: udp; address is then that of the engine's [tcp]
 
 The log goes to standard error; RUST_LOG=debug shows more of it.")]
 pub(super) struct Arguments {

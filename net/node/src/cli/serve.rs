@@ -38,7 +38,7 @@ Example configuration:
   node     = \"replica-1\"
   address  = \"10.0.0.1:7702\"
 
-  [tcp]                         # default: none; frames from connections, each after its length (4 bytes)
+  [tcp]                         # default: none; frames, each after its length (4 bytes); clients may follow on them
   listen   = \"0.0.0.0:7700\"
 
   [http]                        # default: none; lists, reasons, events, metrics and a page: docs/HTTP.md

@@ -331,7 +331,7 @@ mod tests {
             peer.read_exact(&mut came).unwrap();
             assert_eq!(&came, b"\x05\0\0\0hello");
             drop(peer);
-            while connections.len() > 0 {
+            while !connections.is_empty() {
                 assert!(start.elapsed() < PATIENCE, "{connections:?}");
                 take(&mut connections, now_ns());
             }

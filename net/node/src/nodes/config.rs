@@ -139,6 +139,9 @@ pub struct ReplicaTable {
     /// The most different computations that are done on request at a time.
     #[serde(default = "computations")]
     pub computations_max: usize,
+    /// The most windows of one of them that a reading may lie in.
+    #[serde(default = "overlap")]
+    pub overlap_max: u32,
     /// What it decides before it computes on it: streams of replica sets of an earlier stage.
     pub decides: Option<DecidesTable>,
 }
@@ -241,6 +244,10 @@ fn standard() -> PathBuf {
 
 fn computations() -> usize {
     centauri_roles::ComputationLimits::default().computations_max
+}
+
+fn overlap() -> u32 {
+    centauri_roles::ComputationLimits::default().overlap_max
 }
 
 fn readings() -> usize {

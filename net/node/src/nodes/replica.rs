@@ -31,6 +31,7 @@ pub(super) fn run(parts: &Parts<'_>, table: &ReplicaTable, stop: &AtomicUsize) -
         catalogue,
         computations: ComputationLimits {
             computations_max: table.computations_max,
+            overlap_max: table.overlap_max,
             ..ComputationLimits::default()
         },
         samples: samples(table)?,

@@ -23,16 +23,19 @@ pub struct ComputationLimits {
     pub readings_per_source_max: usize,
     /// The longest time that a window may be kept open, in nanoseconds.
     pub by_max_ns: i64,
+    /// The most windows that a reading may lie in: each costs about as much as another reading.
+    pub overlap_max: u32,
 }
 
 impl Default for ComputationLimits {
-    /// 256 computations of at most 1,024 streams, 1,024 readings of each, an hour.
+    /// 256 computations of at most 1,024 streams, 1,024 readings of each, an hour, 128 windows.
     fn default() -> Self {
         Self {
             computations_max: 256,
             sources_max: 1_024,
             readings_per_source_max: 1_024,
             by_max_ns: 3_600_000_000_000,
+            overlap_max: 128,
         }
     }
 }
@@ -135,6 +138,12 @@ impl Plans {
         let most = self.limits.by_max_ns;
         if planned.by_ns > most || planned.over_ns > most {
             let reason = format!("windows are kept open for {most} ns at most");
+            return Err(Refusal::new(Outcome::Quota, reason));
+        }
+        let every_ns = planned.every_ns.unsigned_abs().max(1);
+        let (overlap, most) = (planned.over_ns.unsigned_abs().div_ceil(every_ns), self.limits.overlap_max);
+        if overlap > u64::from(most) {
+            let reason = format!("a reading would lie in {overlap} windows, at most {most} may overlap");
             return Err(Refusal::new(Outcome::Quota, reason));
         }
         let stream = planned.stream();

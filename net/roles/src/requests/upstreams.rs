@@ -52,19 +52,19 @@ pub struct RequestPolicy {
     pub request_id: u64,
     /// Data older than this is not wanted, in nanoseconds.
     pub validity_ns: i64,
-    /// How long a request holds, in nanoseconds; it is renewed when half of that has passed.
+    /// How long a request holds, in nanoseconds; it is renewed when half of that has passed since it was answered.
     pub ttl_ns: i64,
     /// The least time between two elements of a stream, in nanoseconds; 1 for all of them.
     pub period_ns: i64,
-    /// Until a node is heard for the first time it is asked this often, in nanoseconds.
+    /// Until a request or its renewal is answered it is sent again this often, in nanoseconds.
     pub retry_ns: i64,
     /// How far off another node's clock may be before it is named.
     pub clocks: ClockBound,
 }
 
 impl Default for RequestPolicy {
-    /// All elements of the last minute, half a minute at a time; every quarter of a second until heard; clocks a tenth of a second
-    /// off.
+    /// All elements of the last minute, half a minute at a time; every quarter of a second until answered; clocks a tenth of a
+    /// second off.
     fn default() -> Self {
         Self {
             request_id: 1,
@@ -127,7 +127,7 @@ struct Asked {
     stale: u8,
     /// Requests without an answer: more answers than that are to nothing.
     open: u32,
-    /// Something came of it: it need not be asked so often.
+    /// Something of the node was accepted since this was asked for: it is there.
     heard: bool,
     refused: Option<Outcome>,
 }
@@ -153,6 +153,11 @@ impl Asked {
         self.stale = sent.saturating_sub(1).min(Self::STALE_MAX);
         sent_ns
     }
+}
+
+/// So long after its answer a request is renewed.
+fn half(ttl_ns: i64) -> i64 {
+    (ttl_ns / 2).max(1)
 }
 
 /// The requests in the order of nodes and numbers.
@@ -345,9 +350,9 @@ impl Upstreams {
         let refused = answer.outcome.is_refusal().then_some(answer.outcome);
         if refused.is_some() {
             self.refused += 1;
-            // It is asked again all the same: quotas and places become free.
-            asked.heard = true;
         }
+        // After a refusal it is asked again all the same: quotas and places become free.
+        asked.due_ns = now_ns.saturating_add(half(self.policy.ttl_ns));
         if refused.is_some() && refused != asked.refused {
             effects.note(Note::Refused {
                 node: header.sender,
@@ -357,6 +362,7 @@ impl Upstreams {
             });
         }
         asked.refused = refused;
+        self.due_ns = self.due_ns.and_then(|_| self.asked.iter().map(|asked| asked.due_ns).min());
     }
 
     /// What is known of the clocks of the nodes that were asked.
@@ -388,20 +394,18 @@ impl Upstreams {
             let sent = signer.request(now_ns, (asked.node, asked.address), &request, effects);
             self.sent += u64::from(sent);
             asked.note_sent(now_ns);
-            let half = (ttl_ns / 2).max(1);
-            let wait = if asked.heard { half } else { half.min(retry_ns) };
-            asked.due_ns = now_ns.saturating_add(wait);
+            asked.due_ns = now_ns.saturating_add(half(ttl_ns).min(retry_ns));
         }
         self.due_ns = self.asked.iter().map(|asked| asked.due_ns).min();
     }
 
-    /// Asks every node anew at once, and often until it is heard: the way to it was interrupted.
+    /// Asks every node anew at once, and often until it answers: the way to it was interrupted.
     pub(crate) fn ask_again(&mut self, now_ns: i64) {
         if self.due_ns.is_none() {
             return;
         }
         for asked in &mut self.asked {
-            (asked.due_ns, asked.heard) = (now_ns, false);
+            asked.due_ns = now_ns;
         }
         self.due_ns = Some(now_ns);
     }
@@ -463,6 +467,29 @@ mod tests {
         }
         let (_, estimate) = all.clocks().next().unwrap();
         assert!(estimate.offset_ns.abs() <= estimate.error_ns, "{estimate:?}");
+    }
+
+    /// However much else comes of the node, a request that was lost is sent again; and so is a renewal.
+    #[test]
+    fn what_is_not_answered_is_asked_again_soon_and_what_is_only_when_half_its_time_has_passed() {
+        let (mut all, mut signer) = upstreams();
+        let mut effects = Effects::new();
+        let mut sent_at = Vec::new();
+        for now in (0..60_000).step_by(50) {
+            effects.clear();
+            all.tick(now * MS, &mut signer, &mut effects);
+            if effects.sends().count() > 0 {
+                sent_at.push(now);
+                // Of five, the first two are lost, and the answer to the fourth, which renews.
+                if matches!(sent_at.len(), 3 | 5) {
+                    answered(&mut all, now * MS, now * MS, Outcome::Granted);
+                }
+            }
+            all.heard(FROM, &mut effects);
+        }
+        assert_eq!(sent_at[..5], [0, 250, 500, 15_500, 15_750]);
+        assert_eq!(sent_at[5], 30_750);
+        assert!(sent_at[6..].iter().zip(&sent_at[5..]).all(|(later, before)| later - before == 250));
     }
 
     #[test]

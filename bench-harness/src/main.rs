@@ -1,6 +1,7 @@
 //! `centauri-bench`: what Centauri is worth, beside every rival and under every attack.
 #![deny(unsafe_code)]
 
+use centauri_bench::routes::command::{self as routes, Verdict};
 use centauri_bench::{accuracy, compare, ingest, report, serving, speed};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -23,13 +24,15 @@ enum Command {
     Ingest(ingest::Args),
     /// Measure how punctual `centauri serve` is under the traffic of a fleet, and what that takes.
     Fleet(serving::Args),
+    /// Choose routes through the whole system over sockets, and compare with the offline evaluation.
+    Routes(routes::Args),
     /// Make a page and Markdown of a result file.
     Report(report::Args),
     /// Tell which differences between two result files exceed the runs' own spread.
     Compare(compare::Args),
 }
 
-/// Exit codes: 0 done, 1 `compare --fail-on-regression` found one, 2 bad input or arguments.
+/// Exit codes: 0 done, 1 `compare --fail-on-regression` found one or `routes` a difference, 2 bad input or arguments.
 fn main() -> ExitCode {
     quiet_device_selection();
     match Cli::parse().command {
@@ -37,6 +40,14 @@ fn main() -> ExitCode {
         Command::Eval(args) => ended(speed::run(&args)),
         Command::Ingest(args) => ended(ingest::run(&args)),
         Command::Fleet(args) => ended(serving::run(&args)),
+        Command::Routes(args) => match routes::run(&args) {
+            Ok(Verdict::Alike) => ExitCode::SUCCESS,
+            Ok(Verdict::Different) => ExitCode::from(1),
+            Ok(Verdict::Lossy) => {
+                ended(Err(anyhow::anyhow!("something did not arrive: nothing is compared")))
+            }
+            Err(error) => ended(Err(error)),
+        },
         Command::Report(args) => report::main(&args),
         Command::Compare(args) => compare::main(&args),
     }

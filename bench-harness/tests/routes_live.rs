@@ -55,3 +55,44 @@ fn every_lie_is_told_alike() {
         check(&swinging(), lie);
     }
 }
+
+fn command(arguments: &[&str]) -> std::process::Output {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_centauri-bench"));
+    command.arg("routes").args(arguments).output().expect("the command runs")
+}
+
+#[test]
+fn the_command_compares_what_it_is_given_and_says_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let found = command(&["--readings", path]);
+    let error = String::from_utf8(found.stderr).unwrap();
+    assert!(found.status.code() == Some(2) && error.contains("found no travel times there"), "{error}");
+
+    let mut times = "measured_utc,published_utc,a,b\n".to_owned();
+    for k in 0..60 {
+        let at = |minutes: usize| format!("2021-03-01T{:02}:{:02}:00Z", minutes / 60, minutes % 60);
+        let (a, b) = (1_000.0 + 90.0 * (k as f64 / 5.0).sin(), 1_000);
+        times += &format!("{},{},{a},{b}\n", at(k * 10), at(k * 10 + 7 + k % 3));
+    }
+    std::fs::write(folder.path().join("travel_time_s.csv"), times).unwrap();
+    std::fs::write(
+        folder.path().join("routes.csv"),
+        "choice,route,sections\nswing,first,a\nswing,second,b\n",
+    )
+    .unwrap();
+    let found = command(&["--readings", path, "--choice", "ring"]);
+    let error = String::from_utf8(found.stderr).unwrap();
+    assert!(error.contains("found no choice \"ring\", expected one of swing"), "{error}");
+    let found = command(&["--readings", path, "--lie", "push_30sd", "--json"]);
+    let line: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!((&line["choice"], &line["lie"]), (&"swing".into(), &"push_30sd".into()), "{line}");
+    if line["lost"] == 0 {
+        assert_eq!(found.status.code(), Some(0), "{line}");
+        assert_eq!((&line["departures"], &line["alike"]), (&30.into(), &30.into()), "{line}");
+        let first = line["first"].as_u64().unwrap();
+        assert!((1..30).contains(&first), "{line}");
+    } else {
+        assert_eq!(found.status.code(), Some(2), "{line}");
+    }
+}

@@ -7,6 +7,7 @@
 //! the readings, and choices from the second.
 
 pub mod choose;
+pub mod command;
 pub mod data;
 pub mod lie;
 pub mod live;

@@ -246,7 +246,7 @@ fn what_is_wrong_with_a_request_is_said() {
         ("/streams?patern=x", 400, "found the parameter \"patern\", expected after or limit or pattern"),
         ("/streams?limit=0", 400, "limit: found \"0\", expected 1 to 1000"),
         ("/streams?limit=-1", 400, "limit: found \"-1\""),
-        ("/streams?pattern=", 400, "found a pattern of 0 bytes"),
+        ("/streams?pattern=", 400, "found a pattern of 0 characters"),
         ("/decisions?limit=3", 400, "found the parameter \"limit\", expected stream"),
     ] {
         let answer = get(http, path);
@@ -304,6 +304,8 @@ fn the_description_is_of_what_there_is() {
         assert!(description.pointer(pointer).is_some(), "{reference}");
     }
     check_page(http);
+    // Without tokens none is asked for.
+    assert!(description.get("security").is_none(), "{description}");
     server.stop(15);
 }
 

@@ -2,7 +2,7 @@
 
 use super::api::{ApiError, DecisionRow, Failure};
 use super::feed::{Following, Message, Refused};
-use super::pattern::Patterns;
+use super::pattern::{Pattern, Patterns};
 use super::request::{Client, is_from_elsewhere, parameters};
 use super::site::Site;
 use super::streams::no_stream;
@@ -36,7 +36,7 @@ const OUTGOING_BYTES_MAX: usize = 256 << 10;
     get,
     path = "/decisions",
     params(
-        ("stream" = Option<Vec<String>>, Query, description = "Only of streams with names like this; `*` stands for any text, `/` included. May come several times."),
+        ("stream" = Option<Vec<Pattern>>, Query, max_items = 16, description = "Only of streams with names like this; `*` stands for any text, `/` included. May come several times."),
     ),
     responses(
         (status = 200, description = "Events without end.", body = DecisionRow, content_type = "text/event-stream"),

@@ -1,11 +1,14 @@
 //! `GET /openapi.json`: the routes and what they answer, for programs.
 
 use super::api::{DecisionRow, Failure, Health, LeftOut, StreamDetail, StreamPage};
+use super::pattern::Pattern;
 use super::replicas::ReplicaHealth;
+use super::site::Site;
 use super::{decisions, metrics, replicas, site, streams};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 
@@ -13,7 +16,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 #[openapi(
     info(title = "Centauri", description = "Decisions of a Centauri server, as they are and as they come."),
     paths(streams::list, streams::detail, decisions::follow, replicas::list, metrics::show, site::health),
-    components(schemas(StreamPage, StreamDetail, DecisionRow, LeftOut, ReplicaHealth, Failure, Health)),
+    components(schemas(StreamPage, StreamDetail, DecisionRow, LeftOut, ReplicaHealth, Failure, Health, Pattern)),
     security(("token" = []), ("token_in_query" = [])),
     modifiers(&Token)
 )]
@@ -33,9 +36,18 @@ impl utoipa::Modify for Token {
     }
 }
 
-static TEXT: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
+/// Of a server with tokens.
+static GUARDED: LazyLock<String> = LazyLock::new(|| Description::openapi().to_json().unwrap_or_default());
+
+/// Of a server without: none is asked for, and none is wrong.
+static OPEN: LazyLock<String> = LazyLock::new(|| {
+    let mut open = Description::openapi();
+    open.security = None;
+    open.to_json().unwrap_or_default()
+});
 
 /// The description; it tells no secrets, so nobody is asked for a token.
-pub(super) async fn show() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], TEXT.as_str())
+pub(super) async fn show(State(site): State<Arc<Site>>) -> impl IntoResponse {
+    let text = if site.tokens.is_some() { &GUARDED } else { &OPEN };
+    ([(header::CONTENT_TYPE, "application/json")], text.as_str())
 }

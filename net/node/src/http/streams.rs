@@ -2,7 +2,7 @@
 
 use super::api::{ApiError, Failure, Json, StreamDetail, StreamPage, StreamSummary};
 use super::board::Board;
-use super::pattern::Patterns;
+use super::pattern::{Pattern, Patterns};
 use super::request::parameters;
 use super::site::Site;
 use axum::extract::rejection::PathRejection;
@@ -24,8 +24,8 @@ const HINTS_MAX: usize = 3;
     path = "/streams",
     params(
         ("after" = Option<String>, Query, description = "Only names after this one: `next` of the page before."),
-        ("limit" = Option<usize>, Query, description = "So many streams at most: 1 to 1000, by default 100."),
-        ("pattern" = Option<Vec<String>>, Query, description = "Only names like this; `*` stands for any text, `/` included. May come several times."),
+        ("limit" = Option<usize>, Query, minimum = 1, maximum = 1000, description = "So many streams at most: 1 to 1000, by default 100."),
+        ("pattern" = Option<Vec<Pattern>>, Query, max_items = 16, description = "Only names like this; `*` stands for any text, `/` included. May come several times."),
     ),
     responses(
         (status = 200, description = "The page.", body = StreamPage),

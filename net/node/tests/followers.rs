@@ -9,7 +9,7 @@ use centauri_wire::Outcome;
 use centauri_wire::*;
 use site::Outcome as Ended;
 use site::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Lines, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -20,8 +20,15 @@ use std::time::{Duration, Instant};
 
 const CLIENT: NodeId = NodeId(60);
 
-/// A server with a journal, whose registry has a client.
-fn site() -> Site {
+/// Streams beside that of the reports: with it more than eight, so that two shards have some each.
+const LAKES: u32 = 31;
+
+fn lake(number: u32) -> StreamId {
+    StreamId(100 + number)
+}
+
+/// A server of so many shards with a journal, whose registry has a client.
+fn site(shards: usize) -> Site {
     let site = Site::new();
     let text = std::fs::read_to_string(site.path("registry.toml")).expect("the registry");
     let mut nodes = Registry::parse(&text).expect("a registry").nodes().to_vec();
@@ -31,7 +38,17 @@ fn site() -> Site {
     site.write("phone.key", &key.to_text());
     let table = "[journal]\npath = \"server.journal\"\ncommit_ms = 20\n\
                  [health]\nrounds_between_false_alarms = 400\n[[streams]]";
-    site.edit("serve.toml", "[[streams]]", table);
+    site.edit("serve.toml", "[[streams]]", &format!("shards = {shards}\n{table}"));
+    let append = |name: &str, more: String| {
+        let text = std::fs::read_to_string(site.path(name)).expect("the file is there");
+        site.write(name, &(text + &more));
+    };
+    append("model.toml", (0..LAKES).map(|number| stream_model(&format!("lake/{number}"))).collect());
+    let stream = |number| {
+        let id = lake(number);
+        format!("[[streams]]\nname = \"lake/{number}\"\nid = {id}\nperiod_s = 0.5\nclose_after_s = 0.45\n")
+    };
+    append("serve.toml", (0..LAKES).map(stream).collect());
     site
 }
 
@@ -73,23 +90,25 @@ impl Phone {
         let text = std::fs::read_to_string(site.path("registry.toml")).expect("the registry");
         let registry = Arc::new(Registry::parse(&text).expect("a registry"));
         let mut verifier = Verifier::new(registry, Limits::default()).for_node(CLIENT);
-        verifier.track(ENGINE, STREAM).expect("room for a stream");
+        for stream in (0..LAKES).map(lake).chain([STREAM]) {
+            verifier.track(ENGINE, stream).expect("room for a stream");
+        }
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
         Self { socket, verifier }
     }
 
-    fn request(&self, query: &str) -> Vec<u8> {
+    fn request(&self, request_id: u64, query: &str) -> Vec<u8> {
         let action =
             RequestAction::Start { query, validity_ns: 1 << 40, ttl_ns: 120_000_000_000, period_ns: 1 };
         let mut bytes = Vec::new();
-        let request = Request { request_id: 5, action };
+        let request = Request { request_id, action };
         request.encode(now_ns(), ENGINE, &key(CLIENT).identity(CLIENT), &mut bytes).expect("a request");
         bytes
     }
 
-    fn ask(&self, to: SocketAddr, query: &str) {
-        self.socket.send_to(&self.request(query), to).expect("loopback takes a datagram");
+    fn ask(&self, to: SocketAddr, request_id: u64, query: &str) {
+        self.socket.send_to(&self.request(request_id, query), to).expect("loopback takes a datagram");
     }
 
     /// Takes in a frame.
@@ -106,18 +125,41 @@ impl Phone {
         decisions.extend(accepted.decisions());
     }
 
-    /// Takes in what comes until there are so many decisions. Answers come too.
+    /// Takes in what comes until there are so many decisions on the stream that is reported, and half as many on each of the others;
+    /// none comes twice. Answers come too.
     fn receive(&mut self, decisions: usize) -> (Vec<DecisionRecord>, Vec<(Outcome, String)>) {
         let (mut all, mut answers) = (Vec::new(), Vec::new());
         let until = Instant::now() + Duration::from_secs(20);
         let mut bytes = [0; 65_536];
-        while all.len() < decisions || (decisions == 0 && answers.is_empty()) {
-            assert!(Instant::now() < until, "{all:?} {answers:?}");
+        let mut rounds: BTreeMap<StreamId, BTreeSet<i64>> = BTreeMap::new();
+        loop {
+            let of = |stream| rounds.get(&stream).map_or(0, BTreeSet::len);
+            let is_whole = of(STREAM) >= decisions && (0..LAKES).all(|n| of(lake(n)) >= decisions / 2);
+            if is_whole && (decisions > 0 || !answers.is_empty()) {
+                break;
+            }
+            assert!(Instant::now() < until, "{rounds:?} {answers:?}");
             let Ok((length, _)) = self.socket.recv_from(&mut bytes) else { continue };
-            self.take(&bytes[..length], &mut all, &mut answers);
+            let mut came = Vec::new();
+            self.take(&bytes[..length], &mut came, &mut answers);
+            for decision in came {
+                let is_new = rounds.entry(decision.stream).or_default().insert(decision.round);
+                assert!(is_new, "it came before: {decision:?}");
+                all.extend((decision.stream == STREAM).then_some(decision));
+            }
         }
         (all, answers)
     }
+}
+
+/// A server at an address where another was, once the kernel has taken that down.
+fn start_at(site: &Site, at: SocketAddr) -> Server {
+    let until = Instant::now() + Duration::from_secs(10);
+    while UdpSocket::bind(at).is_err() {
+        assert!(Instant::now() < until, "{at} is still taken");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Server::start(site, "auto")
 }
 
 /// Nothing is told to it.
@@ -129,16 +171,30 @@ fn kill(mut server: Server) -> String {
 
 #[test]
 fn a_client_follows_by_datagrams_and_a_restart_forgets_neither_it_nor_the_liar() {
-    let site = site();
+    follows_over_a_restart(1);
+}
+
+/// To the outside it is one server: whichever shard has a stream, and whichever the client's requests come to.
+#[test]
+fn so_it_does_where_the_server_is_divided() {
+    for shards in [2, 3] {
+        follows_over_a_restart(shards);
+    }
+}
+
+fn follows_over_a_restart(shards: usize) {
+    let site = site(shards);
     let mut phone = Phone::new(&site);
     let server = Server::start(&site, "auto");
     let traffic = Traffic::to(server.address);
-    phone.ask(server.address, "sea/*");
+    phone.ask(server.address, 5, "sea/*");
     let (_, answers) = phone.receive(0);
     assert!(matches!(&answers[..], [(Outcome::Unknown, reason)] if reason.contains("sea/*")), "{answers:?}");
-    phone.ask(server.address, "road/7");
+    phone.ask(server.address, 5, "road/7");
+    phone.ask(server.address, 6, "lake/*");
     let (first, answers) = phone.receive(8);
-    assert_eq!(answers.iter().map(|(outcome, _)| *outcome).collect::<Vec<_>>(), [Outcome::Granted]);
+    // Each request is answered once, whatever it asks for.
+    assert_eq!(answers.iter().map(|(outcome, _)| *outcome).collect::<Vec<_>>(), [Outcome::Granted; 2]);
     let whole: Vec<_> = first.iter().filter(|decision| decision.reported == 4).collect();
     assert!(!whole.is_empty(), "{first:?}");
     for decision in whole {
@@ -155,7 +211,7 @@ fn a_client_follows_by_datagrams_and_a_restart_forgets_neither_it_nor_the_liar()
 
     // The same address again, as an operator would have it.
     site.edit("serve.toml", "listen = \"127.0.0.1:0\"", &format!("listen = \"{at}\""));
-    let server = Server::start(&site, "auto");
+    let server = start_at(&site, at);
     let traffic = Traffic::to(server.address);
     let (second, _) = phone.receive(4);
     assert!(second.iter().all(|after| first.iter().all(|before| before.round < after.round)));
@@ -163,10 +219,10 @@ fn a_client_follows_by_datagrams_and_a_restart_forgets_neither_it_nor_the_liar()
     let log = server.stop(15);
     assert!(log.contains("requests that were served before"), "{log}");
     let counters = Ended::read(&site).counters;
-    assert_eq!(counters["nodes_faulty"], 1, "{counters}");
+    assert_eq!((&counters["nodes_faulty"], &counters["nodes_healthy"]), (&1.into(), &3.into()), "{counters}");
 
     // An orderly end keeps the ledger: the liar need not be found anew.
-    let server = Server::start(&site, "auto");
+    let server = start_at(&site, at);
     std::thread::sleep(Duration::from_millis(200));
     let log = server.stop(15);
     assert!(log.contains("the ledger of replicas goes on"), "{log}");
@@ -175,6 +231,20 @@ fn a_client_follows_by_datagrams_and_a_restart_forgets_neither_it_nor_the_liar()
     let replicas = counters["replicas"].as_array().expect("a list");
     let states: BTreeMap<_, _> = replicas.iter().map(|r| (r["name"].as_str(), r["state"].as_str())).collect();
     assert_eq!(states.get(&Some("r4")), Some(&Some("faulty")), "{states:?}");
+    assert_eq!(states.len(), 4, "each once: {states:?}");
+
+    // What is kept does not depend on how the server is divided.
+    site.edit(
+        "serve.toml",
+        &format!("shards = {shards}"),
+        &format!("shards = {}", if shards == 1 { 2 } else { 1 }),
+    );
+    let server = start_at(&site, at);
+    std::thread::sleep(Duration::from_millis(200));
+    let log = server.stop(15);
+    assert!(log.contains("the ledger of replicas goes on") && log.contains("found=2 restored=2"), "{log}");
+    let other = Ended::read(&site).counters;
+    assert_eq!((&other["nodes_faulty"], &other["replicas"]), (&1.into(), &counters["replicas"]), "{other}");
 }
 
 /// `centauri node` with a `[client]` table, and the decisions that it tells.
@@ -220,7 +290,7 @@ impl Follower {
 
 #[test]
 fn centauri_node_follows_too() {
-    let site = site();
+    let site = site(1);
     let server = Server::start(&site, "auto");
     let mut phone = Follower::start(&site, server.address, "");
     let traffic = Traffic::to(server.address);
@@ -248,7 +318,7 @@ fn a_client_follows_on_its_connection_with_each_driver() {
             println!("skipped: io_uring is not usable here");
             continue;
         }
-        let site = site();
+        let site = site(1);
         site.edit("serve.toml", "[[streams]]", "[tcp]\nlisten = \"127.0.0.1:0\"\n[[streams]]");
         let server = Server::start(&site, driver);
         let mut phone = Phone::new(&site);
@@ -260,7 +330,7 @@ fn a_client_follows_on_its_connection_with_each_driver() {
         let traffic = Traffic::to(server.address);
         for query in ["sea/*", "road/7"] {
             let mut bytes = Vec::new();
-            encode_on_stream(&phone.request(query), &mut bytes).expect("a frame");
+            encode_on_stream(&phone.request(5, query), &mut bytes).expect("a frame");
             stream.write_all(&bytes).expect("the server reads");
         }
         let (mut decisions, mut answers) = (Vec::new(), Vec::new());
@@ -296,7 +366,7 @@ fn a_client_follows_on_its_connection_with_each_driver() {
 
 #[test]
 fn a_follower_connects_again_to_a_server_that_was_killed() {
-    let site = site();
+    let site = site(1);
     site.edit("serve.toml", "[[streams]]", "[tcp]\nlisten = \"127.0.0.1:0\"\n[[streams]]");
     let server = Server::start(&site, "auto");
     let tcp = server.tcp.expect("a TCP address");

@@ -61,6 +61,7 @@ A replica of a later stage decides first on what other replicas report, and may 
   id = 1
   period_s = 1.0
   close_after_s = 2.0
+  # spreads = true                  # where those replicas decide, too: what they say of their spread is added to the noise
   [[replica.decides.upstreams]]
   node = \"replica-1\"
   address = \"10.0.0.2:7702\"

@@ -27,6 +27,7 @@ Example configuration:
   id       = 7                  # as in the replicas' frames
   period_s = 1.0                # a round a second; window 0 opens at epoch_s (default 0, Unix time)
   # close_after_s = 1.5         # default: the model's output deadline and link deadline together
+  # spreads = true              # default: false; replicas of a later stage say how sure they are: that is added to the noise
 
   [[streams]]                   # one that replicas compute because they are asked
   name     = \"road/a\"

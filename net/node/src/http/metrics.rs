@@ -1,7 +1,7 @@
 //! `GET /metrics`: what is counted, as Prometheus reads it.
 
 use super::site::Site;
-use super::tally;
+use super::{replicas, tally};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -27,7 +27,13 @@ pub(super) async fn show(State(site): State<Arc<Site>>) -> impl IntoResponse {
 
 fn text(site: &Site) -> String {
     let mut out = String::new();
-    let (numbers, texts) = tally::sum(&site.tallies);
+    let (mut numbers, texts) = tally::sum(&site.tallies);
+    let nodes = replicas::count(&site.tallies);
+    for (name, count) in &mut numbers {
+        if let Some(state) = name.strip_prefix("nodes_") {
+            *count = nodes.get(state).copied().unwrap_or_default();
+        }
+    }
     let version = env!("CARGO_PKG_VERSION");
     let verifier = texts.get("verifier").map_or("", String::as_str);
     head(&mut out, "centauri_info", "gauge", "The server's version, and what verifies signatures.");

@@ -2,6 +2,7 @@
 
 use super::api::Json;
 use super::site::Site;
+use super::tally::Tally;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,6 +47,26 @@ impl StreamStates {
     }
 }
 
+/// What all threads think of the replicas, by name.
+fn together(tallies: &[Tally]) -> BTreeMap<String, StreamStates> {
+    let mut all: BTreeMap<String, StreamStates> = BTreeMap::new();
+    for told in tallies.iter().filter_map(|tally| tally.get("replicas")) {
+        // What a thread of this server has told; it is of this form.
+        let told: Vec<ReplicaHealth> = serde_json::from_value(told).unwrap_or_default();
+        told.into_iter().for_each(|replica| all.entry(replica.name).or_default().add(replica.streams));
+    }
+    all
+}
+
+/// How many replicas are in each state, each by the worst on the streams of all threads: a thread counts those of its own streams.
+pub(super) fn count(tallies: &[Tally]) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    for states in together(tallies).into_values() {
+        *counts.entry(states.worst()).or_default() += 1;
+    }
+    counts
+}
+
 /// The replicas by name, with what is thought of each; at most some seconds old. A replica lies on a stream if a sequential test
 /// over the rounds of that stream says so; see the documentation of the numbers.
 #[utoipa::path(
@@ -57,12 +78,7 @@ impl StreamStates {
     )
 )]
 pub(super) async fn list(State(site): State<Arc<Site>>) -> Json<Vec<ReplicaHealth>> {
-    let mut all: BTreeMap<String, StreamStates> = BTreeMap::new();
-    for told in site.tallies.iter().filter_map(|tally| tally.get("replicas")) {
-        // What a thread of this server has told; it is of this form.
-        let told: Vec<ReplicaHealth> = serde_json::from_value(told).unwrap_or_default();
-        told.into_iter().for_each(|replica| all.entry(replica.name).or_default().add(replica.streams));
-    }
+    let all = together(&site.tallies);
     let of = |(name, streams): (String, StreamStates)| {
         let state = streams.worst().to_owned();
         ReplicaHealth { name, state, streams }

@@ -53,6 +53,7 @@ pub(super) fn run(parts: &Parts<'_>, table: &ReplicaTable, stop: &AtomicUsize) -
     )?;
     let client = ClientConfig {
         streams: prepared.streams,
+        spreads: prepared.spreads,
         upstreams: prepared.upstreams,
         computations: prepared.computations,
         limits: parts.limits,

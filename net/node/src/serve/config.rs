@@ -256,6 +256,12 @@ impl ServeConfig {
         }
         for (index, stream) in self.streams.iter().enumerate() {
             stream.check(index)?;
+            ensure!(
+                !stream.spreads || self.shards == 1,
+                "streams[{index}] {:?}: spreads: found it with shards = {}, expected shards = 1: a shard sees a part of the reports",
+                stream.name,
+                self.shards
+            );
         }
         Ok(())
     }
@@ -331,7 +337,7 @@ period_s = 1
              [[upstreams]]\nnode = \"r1\"\naddress = \"[::1]:9\"\n[[streams]]",
         );
         let full = full
-            + "epoch_s = 0.1\nclose_after_s = 1.5\n[streams.replicas]\na = \"r1\"\n[[streams]]\nname = \"b\"\nperiod_s = 2\n\
+            + "epoch_s = 0.1\nclose_after_s = 1.5\nspreads = true\n[streams.replicas]\na = \"r1\"\n[[streams]]\nname = \"b\"\nperiod_s = 2\n\
                query = \"mean(road/*)\"\nvalidity_s = 9\n";
         for text in [GOOD, &full] {
             let config = ServeConfig::parse(text).unwrap().absolute().unwrap();
@@ -410,6 +416,11 @@ period_s = 1
                 "[[streams]]",
                 "shards = 2\n[tcp]\nlisten = \"[::]:7\"\n[[streams]]",
                 "tcp: found it with shards = 2, expected shards = 1",
+            ),
+            (
+                "[[streams]]",
+                "shards = 2\n[[streams]]\nspreads = true",
+                "streams[0] \"road/7\": spreads: found it with shards = 2, expected shards = 1",
             ),
             ("[[streams]]", "[tcp]\nport = 7\n[[streams]]", "unknown field `port`"),
             ("node =", "driver_buffers = 48\nnode =", "buffers is 48: expected a power of two"),

@@ -1,7 +1,7 @@
 //! What a server keeps beyond its end, where the configuration asks for a journal.
 
 use super::config::ServeConfig;
-use super::health::Left;
+use super::known::Left;
 use super::setup::Prepared;
 use crate::clock::now_ns;
 use crate::journal::{

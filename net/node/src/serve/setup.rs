@@ -6,7 +6,7 @@ use super::streams::{Computed, StreamConfig, UpstreamConfig};
 use crate::backends::{self, OpenOptions};
 use crate::connections::Connections;
 use anyhow::{Context, anyhow, bail};
-use centauri_engine::{Fleet, Link, ModelSet, Session, StreamSpec};
+use centauri_engine::{DistributionRef, Fleet, Link, ModelSet, Session, StreamSpec};
 use centauri_files::{locate, parse_model, read_model_text};
 use centauri_roles::{
     ClientConfig, ClientStream, ComputationUpstream, RoundTiming, Sharding, StreamQuery, Upstream, Windows,
@@ -31,13 +31,14 @@ pub(crate) fn prepare(config: &ServeConfig) -> anyhow::Result<Prepared> {
     let identity = own_identity(&config.registry, &registry, &config.node, &config.key, &roles)?;
     let prepared =
         prepare_streams(&config.model, &config.registry, &config.streams, &config.upstreams, &registry)?;
-    let Streams { streams, upstreams, computations, fleet } = prepared;
+    let Streams { streams, spreads, upstreams, computations, fleet } = prepared;
     let limits = limits(config.freshness_s);
     // Frames are kept only where there is a place for proofs.
     let evidence_bytes = if config.proofs.is_some() { EVIDENCE_BYTES } else { 0 };
     let verifier = config.verifier;
     let client = ClientConfig {
         streams,
+        spreads,
         upstreams,
         computations,
         limits,
@@ -62,6 +63,8 @@ pub(crate) fn open_proofs(config: &ServeConfig, registry: &Arc<Registry>) -> any
 /// What is decided, who is asked for it, and the compiled model.
 pub(crate) struct Streams {
     pub(crate) streams: Vec<ClientStream>,
+    /// Streams whose reported spread is added to a noise, and the noise's name.
+    pub(crate) spreads: Vec<(String, String)>,
     pub(crate) upstreams: Vec<Upstream>,
     /// Computations that replicas are asked for.
     pub(crate) computations: Vec<ComputationUpstream>,
@@ -80,12 +83,16 @@ pub(crate) fn prepare_streams(
     let files = (model_file, registry_file);
     let specs: BTreeMap<&str, &StreamSpec> =
         model.1.streams.iter().map(|spec| (spec.name.as_str(), spec)).collect();
+    let spread = streams.iter().filter(|stream| stream.spreads);
+    let spreads = spread
+        .map(|stream| Ok((stream.name.clone(), noise(model_file, stream, &specs)?)))
+        .collect::<anyhow::Result<_>>()?;
     let computed = streams.iter().map(StreamConfig::computed).collect::<Result<Vec<_>, _>>()?;
     let streams =
         streams.iter().map(|s| client_stream(files, s, &specs, registry)).collect::<Result<Vec<_>, _>>()?;
     let (upstreams, computations) = upstreams(registry_file, asked, (&streams, &computed), registry)?;
     let fleet = compile(model_file, &model)?;
-    Ok(Streams { streams, upstreams, computations, fleet })
+    Ok(Streams { streams, spreads, upstreams, computations, fleet })
 }
 
 /// The acceptance of frames by a node that starts now, whose configuration says how fresh they must be.
@@ -242,6 +249,22 @@ fn client_stream(
     let timing = RoundTiming { windows, close_after_ns: nanoseconds(close_after_s) };
     let name = stream.name.clone();
     Ok(ClientStream { name, stream: stream.stream()?, replicas, timing, first_round: i64::MIN })
+}
+
+/// The name of the noise by which a stream's reports are judged.
+fn noise(
+    model_file: &Path,
+    stream: &StreamConfig,
+    specs: &BTreeMap<&str, &StreamSpec>,
+) -> anyhow::Result<String> {
+    match specs.get(stream.name.as_str()).and_then(|spec| spec.output.noise.as_ref()) {
+        Some(DistributionRef::Named(name)) => Ok(name.clone()),
+        _ => bail!(
+            "streams {:?}: spreads: found it with a noise without a name, expected one of [distributions] in {}",
+            stream.name,
+            model_file.display()
+        ),
+    }
 }
 
 /// The latest that the model expects a report: the replica's deadline and then the link's.

@@ -2,6 +2,7 @@
 
 use super::Names;
 use super::keeping::{DistributionKeeper, Keeper, Recorder};
+use super::known::{Left, Minute, RequestKeeper};
 use super::output::{AllCounters, Lines};
 use super::proofs::Proofs;
 use crate::clock::now_ns;
@@ -9,6 +10,7 @@ use crate::http::Desk;
 use crate::journal::{Block, JournalHandle};
 use crate::node::Node;
 use centauri_engine::{Distribution, Fleet};
+use centauri_roles::health::Ledger;
 use centauri_roles::{ClientShard, Effect, Note, Role};
 use centauri_uring::DriverCounters;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -29,6 +31,8 @@ pub(super) enum Told {
     Kept(Vec<Block>),
     /// A monitor's distribution for a name of the model.
     Published(String, Distribution),
+    /// For the journal, now and then: what is thought of the replicas of the shard's streams.
+    Ledger(Box<Ledger>),
 }
 
 /// What a shard counted.
@@ -38,8 +42,8 @@ pub(super) struct Ended {
     pub(super) shed: u64,
     /// The newest timestamp of a frame that was accepted.
     pub(super) newest_accepted_ns: Option<i64>,
-    /// What is thought of the replicas, by the streams of this shard.
-    pub(super) replicas: Option<serde_json::Value>,
+    /// What is thought of the replicas of this shard's streams.
+    pub(super) ledger: Option<Ledger>,
 }
 
 /// What all threads know of each other's end.
@@ -121,6 +125,7 @@ pub(super) struct Shard<'n> {
     teller: Teller<'n>,
     /// Where there is a journal: it says how far timestamps may be accepted.
     journal: Option<JournalHandle>,
+    known: Option<(Minute, RequestKeeper)>,
     distributions: Option<DistributionKeeper>,
 }
 
@@ -131,6 +136,8 @@ struct Teller<'n> {
     recorder: Option<Recorder>,
     /// Whether anything has been published since it was last looked at.
     has_news: bool,
+    /// Whether who asks for decisions has changed since it was last looked at.
+    requests_changed: bool,
     tell: SyncSender<Told>,
     proofs: Proofs,
     desk: Option<Desk>,
@@ -142,15 +149,21 @@ impl<'n> Shard<'n> {
         names: &'n [Names],
         tell: SyncSender<Told>,
         fleets: Receiver<Fleet>,
-        (keeper, proofs): (Option<&Keeper>, Proofs),
+        (keeper, left, proofs): (Option<&Keeper>, &Left, Proofs),
         desk: Option<Desk>,
     ) -> Self {
         let recorder = keeper.map(Keeper::recorder);
         let journal = keeper.map(|keeper| keeper.handle().clone());
         let proofs = proofs.with_journal(journal.clone());
         let distributions = journal.clone().map(DistributionKeeper::new);
-        let teller = Teller { names, lines: Lines::new(), recorder, has_news: false, tell, proofs, desk };
-        Self { node, fleets, teller, journal, distributions }
+        let (has_news, requests_changed) = (false, false);
+        let lines = Lines::new();
+        let teller = Teller { names, lines, recorder, has_news, requests_changed, tell, proofs, desk };
+        let known = journal.clone().map(|journal| {
+            let own = |sender| node.role().is_own_sender(sender);
+            (Minute::from(now_ns()), RequestKeeper::new(journal, left, own))
+        });
+        Self { node, fleets, teller, journal, known, distributions }
     }
 
     /// Runs until all shards are to end, and decides then what is still open.
@@ -164,11 +177,14 @@ impl<'n> Shard<'n> {
             std::thread::sleep(NAP);
         }
         received?;
-        let Self { node, teller, .. } = &mut self;
+        let Self { node, teller, known, .. } = &mut self;
         node.act(ClientShard::finish, |effect| teller.see(effect));
         teller.pass_on();
         teller.keep(Recorder::rest);
-        Ok(ended(node))
+        if let Some((_, requests)) = known {
+            requests.keep(node.role().kept_requests());
+        }
+        Ok(Ended { ledger: node.role().health().cloned(), ..ended(node) })
     }
 
     fn receive(&mut self, entered: &mut Entered<'_, '_>, drain_ns: i64) -> anyhow::Result<()> {
@@ -196,7 +212,7 @@ impl<'n> Shard<'n> {
     }
 
     fn step(&mut self) -> anyhow::Result<()> {
-        let Self { node, fleets, teller, journal, distributions } = self;
+        let Self { node, fleets, teller, journal, known, distributions } = self;
         if let Some(journal) = journal {
             node.role_mut().reserve_until(journal.reserved_ns());
         }
@@ -204,9 +220,22 @@ impl<'n> Shard<'n> {
         teller.pass_on();
         if let Some(desk) = &mut teller.desk {
             desk.count(|| {
-                AllCounters { verifier: node.role().signatures().kind().name(), ..ended(node).into() }
-                    .to_json()
+                let replicas = node
+                    .role()
+                    .health()
+                    .map(|ledger| super::health::replicas(ledger, node.role().registry()));
+                let verifier = node.role().signatures().kind().name();
+                AllCounters { verifier, replicas, ..ended(node).into() }.to_json()
             });
+        }
+        if let Some((minute, requests)) = known {
+            let has_passed = minute.has_passed(now_ns());
+            if std::mem::take(&mut teller.requests_changed) || has_passed {
+                requests.keep(node.role().kept_requests());
+            }
+            if let Some(ledger) = node.role().health().filter(|_| has_passed) {
+                teller.tell(Told::Ledger(Box::new(ledger.clone())));
+            }
         }
         teller.keep(|recorder| recorder.ready(now_ns()));
         if let Some(distributions) = distributions {
@@ -227,14 +256,14 @@ fn ended(node: &Node<ClientShard>) -> Ended {
         driver: node.driver_counters(),
         shed: node.shed(),
         newest_accepted_ns: node.role().newest_accepted_ns(),
-        replicas: node.role().health().map(|ledger| super::health::replicas(ledger, node.role().registry())),
+        ledger: None,
     }
 }
 
 impl From<Ended> for AllCounters<'static> {
     fn from(ended: Ended) -> Self {
-        let Ended { client, driver, shed, replicas, .. } = ended;
-        Self { client, verifier: "", driver, shed, tcp: None, journal: None, replicas }
+        let Ended { client, driver, shed, .. } = ended;
+        Self { client, verifier: "", driver, shed, tcp: None, journal: None, replicas: None }
     }
 }
 
@@ -259,6 +288,10 @@ impl Teller<'_> {
             }
             Effect::Proof { node, proof } => self.proofs.take(node, &proof),
             Effect::Note(Note::Health(event)) => super::health::tell(event, self.names),
+            Effect::Note(note @ (Note::Subscribed { .. } | Note::Cancelled { .. })) => {
+                self.requests_changed = true;
+                tracing::info!(?note, "noted");
+            }
             Effect::Note(note) => tracing::info!(?note, "noted"),
             Effect::Send { .. } | Effect::Followed(_) => {}
         }

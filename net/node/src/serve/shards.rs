@@ -3,15 +3,17 @@
 use super::compiler::Compiler;
 use super::config::{ServeConfig, nanoseconds};
 use super::keeping::{Keeper, Opening};
+use super::known::{LedgerKeeper, Left};
 use super::output::{AllCounters, DecisionOutput};
 use super::proofs::Proofs;
-use super::shard::{Ended, Shard, Together, Told};
-use super::{Names, keep, setup, tell_verifier};
+use super::shard::{self, Ended, Shard, Told};
+use super::{Names, health, keep, setup, tell_verifier};
 use crate::clock::now_ns;
 use crate::http::{Desk, Http};
 use crate::node::Node;
 use anyhow::{Context, anyhow};
 use centauri_engine::Fleet;
+use centauri_roles::health::Ledger;
 use centauri_roles::{ClientShard, count_of_both};
 use centauri_uring::DriverCounters;
 use std::collections::BTreeMap;
@@ -34,6 +36,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
     let mut prepared = setup::prepare(config)?;
     let opening = Opening::open(config, &mut prepared)?;
+    let left = opening.as_ref().map(Opening::left).unwrap_or_default();
     let sessions = setup::sessions(config, &prepared.fleet)?;
     let drivers = setup::open_drivers(config)?;
     let now = now_ns();
@@ -41,7 +44,11 @@ pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<
     let names = Names::of(&prepared.fleet);
     let (registry, identity) = (&prepared.registry, &prepared.identity);
     let sharding = setup::sharding(config.shards);
-    let shards = ClientShard::group(&prepared.client, registry, identity, sessions, now, sharding)?;
+    let mut shards = ClientShard::group(&prepared.client, registry, identity, sessions, now, sharding)?;
+    left.restore_ledger(|snapshot| shards.iter_mut().try_for_each(|shard| shard.restore_health(snapshot)));
+    left.restore_requests(|kept| shards.iter_mut().any(|shard| shard.restore_request(now, kept)));
+    let known = keeper.as_ref().map(|keeper| LedgerKeeper::new(keeper.handle().clone(), &left));
+    let ledger = Together::of(&shards).map(|together| (together, known));
     let signatures = shards.first().context("no shards")?.signatures();
     tell_verifier(signatures);
     let verifier = signatures.kind().name();
@@ -58,16 +65,20 @@ pub(super) fn serve(config: &ServeConfig, stop: &AtomicUsize) -> anyhow::Result<
         fleets: Vec::new(),
         desks: desks.unwrap_or_default(),
         keeper,
+        ledger,
     };
     if let Some(node) = nodes.first() {
         let (streams, shards) = (config.streams.len(), nodes.len());
         tracing::info!(address = %node.address(), streams, shards, "listening");
     }
-    let ended = main.run(nodes, (&*names, &proofs), nanoseconds(config.drain_s), stop)?;
+    let ended = main.run(nodes, (&*names, &left, &proofs), nanoseconds(config.drain_s), stop)?;
+    let ledger = main.keep_ledger(&ended);
     http.into_iter().for_each(Http::end);
     let newest_accepted_ns = ended.iter().filter_map(|shard| shard.newest_accepted_ns).max();
     let journal = main.keeper.map(|keeper| keeper.close(newest_accepted_ns));
-    let counters = AllCounters { verifier, journal, ..sum(&ended) };
+    let replicas = ledger.as_ref().map(|ledger| health::replicas(ledger, registry));
+    let mut counters = AllCounters { verifier, journal, replicas, ..sum(&ended) };
+    ledger.iter().for_each(|ledger| health::count_nodes(&mut counters.client, ledger));
     counters.write(config.counters.as_deref())
 }
 
@@ -80,6 +91,35 @@ struct Main {
     /// One for each shard, where there is HTTP.
     desks: Vec<Desk>,
     keeper: Option<Keeper>,
+    /// What is thought of all replicas, and where that is kept.
+    ledger: Option<(Together, Option<LedgerKeeper>)>,
+}
+
+/// The ledgers of all shards as one.
+struct Together {
+    ledger: Ledger,
+    shards: usize,
+    /// How many shards have told theirs since it was kept last.
+    told: usize,
+}
+
+impl Together {
+    /// `None` where the health of replicas is not judged.
+    fn of(shards: &[ClientShard]) -> Option<Self> {
+        let ledger = shards.first()?.health()?.clone();
+        let mut together = Self { ledger, shards: shards.len(), told: 0 };
+        shards.iter().filter_map(ClientShard::health).for_each(|ledger| together.ledger.take_over(ledger));
+        Some(together)
+    }
+
+    /// Takes in what a shard tells; says whether all have.
+    fn take(&mut self, ledger: &Ledger) -> bool {
+        self.ledger.take_over(ledger);
+        self.told += 1;
+        let is_whole = self.told >= self.shards;
+        self.told %= self.shards.max(1);
+        is_whole
+    }
 }
 
 impl Main {
@@ -87,11 +127,11 @@ impl Main {
     fn run(
         &mut self,
         nodes: Vec<Node<ClientShard>>,
-        (names, proofs): (&[Names], &Proofs),
+        (names, left, proofs): (&[Names], &Left, &Proofs),
         drain_ns: i64,
         stop: &AtomicUsize,
     ) -> anyhow::Result<Vec<Ended>> {
-        let together = Together::new(stop);
+        let together = shard::Together::new(stop);
         let (tell, told) = sync_channel(TOLD_MAX);
         // All are entered before any runs, so that none takes itself for the last.
         let entered: Vec<_> = nodes.iter().map(|_| together.enter()).collect();
@@ -101,7 +141,7 @@ impl Main {
             for (index, (node, entered)) in nodes.into_iter().zip(entered).enumerate() {
                 let (send, fleets) = sync_channel(1);
                 self.fleets.push((send, None));
-                let kept = (self.keeper.as_ref(), proofs.clone());
+                let kept = (self.keeper.as_ref(), left, proofs.clone());
                 let shard = Shard::new(node, names, tell.clone(), fleets, kept, desks.next());
                 let thread = std::thread::Builder::new().name(format!("shard {index}"));
                 let spawned = thread.spawn_scoped(scope, move || shard.run(entered, drain_ns));
@@ -132,6 +172,7 @@ impl Main {
                     Told::Decided(lines) => self.output.write_lines(&lines),
                     Told::Kept(blocks) => kept.extend(blocks),
                     Told::Published(name, distribution) => self.compiler.publish(&name, &distribution),
+                    Told::Ledger(ledger) => self.take_ledger(&ledger),
                 }
             }
             self.output.flush()?;
@@ -141,6 +182,22 @@ impl Main {
             }
             self.pass_on_fleets();
         }
+    }
+
+    fn take_ledger(&mut self, ledger: &Ledger) {
+        if let Some((together, keeper)) = &mut self.ledger
+            && together.take(ledger)
+        {
+            keeper.iter_mut().for_each(|keeper| keeper.keep(&together.ledger));
+        }
+    }
+
+    /// Keeps what is thought of all replicas at the end, and gives it.
+    fn keep_ledger(&mut self, ended: &[Ended]) -> Option<Ledger> {
+        let (Together { mut ledger, .. }, keeper) = self.ledger.take()?;
+        ended.iter().filter_map(|shard| shard.ledger.as_ref()).for_each(|last| ledger.take_over(last));
+        keeper.into_iter().for_each(|mut keeper| keeper.keep(&ledger));
+        Some(ledger)
     }
 
     /// Never waits for a shard, for that may be waiting for the main thread.

@@ -30,6 +30,11 @@ pub struct StreamConfig {
     /// When a round is decided, in seconds after its window opens. Without it: the model's output deadline and link
     /// deadline together.
     pub close_after_s: Option<f64>,
+    /// Whether the spread that is reported with decisions is added to the noise: the replicas of this stream are of a later stage, and say
+    /// how sure they are. The median sender's spread counts. The noise must be a distribution of the model with a name; every stream
+    /// whose noise has that name is then decided by it.
+    #[serde(default)]
+    pub spreads: bool,
     /// Registry names of the replicas, by name in the model; a replica that is not listed has the same name in both.
     #[serde(default)]
     pub replicas: BTreeMap<String, String>,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use centauri_engine::{Decision, Fleet, Report, Status};
 use centauri_wire::{DecisionRecord, FRAME_BYTES_DATAGRAM, Header, Request, StreamId};
 
+use super::granted::Granted;
 use crate::requests::{
     Grant, Query, Refusal, Reply, Subscription, Subscriptions, age_us, deliver, resolve_own,
 };
@@ -23,6 +24,8 @@ struct Outgoing {
 #[derive(Debug)]
 pub(super) struct Followers {
     pub(super) subscriptions: Subscriptions,
+    /// … of the other shards, where there are any.
+    pub(super) granted: Granted,
     /// The number of each stream that is decided here, in the order of the engine's.
     streams: Vec<Option<StreamId>>,
     /// Two streams have one number, so a number does not say which is meant.
@@ -37,6 +40,7 @@ impl Followers {
     pub(super) fn new(limits: SubscriberLimits, now_ns: i64) -> Result<Self, ConfigError> {
         Ok(Self {
             subscriptions: Subscriptions::new(limits)?,
+            granted: Granted::alone(),
             streams: Vec::new(),
             ambiguous: None,
             nonce: Some(u64::try_from(now_ns).unwrap_or(0)),
@@ -78,6 +82,13 @@ impl Followers {
         subscriptions.restore(now_ns, kept, resolve, &mut Effects::new())
     }
 
+    /// Tells other shards what is granted here, and looks what they have granted.
+    pub(super) fn exchange(&mut self, now_ns: i64) {
+        // A place that is free again is free for all shards, also where this one has nothing to send.
+        self.subscriptions.expire(now_ns);
+        self.granted.exchange(&self.subscriptions);
+    }
+
     /// Takes in a decision on a round of the wire's `stream`, if anybody may want it.
     pub(super) fn take(
         &mut self,
@@ -86,7 +97,7 @@ impl Followers {
         decision: &Decision,
         reports: &[Report],
     ) {
-        if self.subscriptions.iter().next().is_none() {
+        if self.subscriptions.iter().next().is_none() && self.granted.is_empty() {
             return;
         }
         let Some(nonce) = self.nonce else { return };
@@ -117,10 +128,10 @@ impl Followers {
             return;
         }
         let waiting = std::mem::take(&mut self.waiting);
+        let own = self.subscriptions.live(now_ns).iter();
         self.sent += deliver(
-            now_ns,
             &waiting,
-            &mut self.subscriptions,
+            own.chain(self.granted.others(now_ns)),
             Outgoing::is_for,
             |outgoing| outgoing.record(now_ns),
             |records, emit| signer.records(now_ns, FRAME_BYTES_DATAGRAM, records, emit),

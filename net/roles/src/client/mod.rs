@@ -5,6 +5,7 @@ mod config;
 mod crossing;
 mod evidence;
 mod followers;
+mod granted;
 mod published;
 mod reports;
 mod rounds;
@@ -39,7 +40,7 @@ pub use spread::spread_by;
 use crate::counters::counters;
 use crate::error::check_number;
 use crate::health::{Ledger, SnapshotError, StreamShape};
-use crate::requests::Upstreams;
+use crate::requests::{Query, Reason, Upstreams};
 use crate::sampler::{SampleSlot, Sampler};
 use crate::signer::Signer;
 use crate::timing::seconds_between;
@@ -231,6 +232,18 @@ impl Client {
         Self { signer: self.signer.taking_turns(own, count), ..self }
     }
 
+    /// Asks for something on behalf of others' streams, from now on ([`Upstreams::need`]).
+    pub(crate) fn need(
+        &mut self,
+        key: (NodeId, Reason),
+        address: SocketAddr,
+        query: Query,
+        times: (i64, i64),
+        now_ns: i64,
+    ) {
+        self.upstreams.need(key, address, query, times, now_ns);
+    }
+
     fn know_restored(&mut self, config: &ClientConfig, now_ns: i64) {
         let mut nodes = self.verifier.registry().nodes().iter();
         let monitor = nodes.find(|entry| entry.role == centauri_wire::Role::Monitor);
@@ -252,7 +265,12 @@ impl Client {
             fleet.model(stream.model()).map_or(StreamShape::new(1, 0), StreamShape::of)
         };
         let mut shapes: Vec<StreamShape> = fleet.streams().iter().map(shape).collect();
-        for stream in &config.streams {
+        let mut homes = Homes::new(self.crossing.sharding);
+        for (at, stream) in (0..).zip(&config.streams) {
+            // Of other shards' streams nobody is followed here: so each stream's nodes are in one shard's ledger.
+            if homes.next(at).shard != self.crossing.own {
+                continue;
+            }
             // Nodes are followed by their place in the registry, which is small whatever their numbers are.
             let nodes = self.verifier.registry().nodes();
             let place = |node: &NodeId| nodes.binary_search_by_key(node, |entry| entry.id).ok();
@@ -303,12 +321,8 @@ impl Client {
         Ok(())
     }
 
-    /// Tells the followers' side which streams are decided here.
+    /// Tells the followers' side which streams are decided, here or in another shard.
     fn know_streams(&mut self, config: &ClientConfig) {
-        // A part of a client decides some streams only, and knows nothing of the others' rounds.
-        if self.crossing.sharding.count > 1 {
-            return;
-        }
         let mut known = vec![None; self.session.fleet().streams().len()];
         for stream in &config.streams {
             let engine = self.session.fleet().stream_id(&stream.name);
@@ -738,16 +752,8 @@ impl Role for Client {
         self.followers.subscriptions.counters.list(&mut list);
         list.push(("decisions_sent", self.followers.sent));
         list.push(("equivocations_proven", self.evidence.proofs));
-        let mut states = [0; 4];
-        if let Some(ledger) = &self.health {
-            let nodes = 0..u32::try_from(self.senders.len()).unwrap_or(u32::MAX);
-            for node in nodes.filter_map(|node| ledger.node(node)).filter(|node| node.streams != [0; 4]) {
-                if let Some(count) = states.get_mut(node.worst() as usize) {
-                    *count += 1;
-                }
-            }
-        }
         let names = ["nodes_healthy", "nodes_recovering", "nodes_suspect", "nodes_faulty"];
+        let states = self.health.as_ref().map_or([0; 4], Ledger::node_counts);
         list.extend(names.into_iter().zip(states));
         self.sampler.list(&mut list);
         list.push(("encode_failed", self.signer.failed));

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use centauri_engine::{Distribution, Fleet, Session};
-use centauri_wire::{BatchVerifier, Registry, SigningIdentity};
+use centauri_wire::{BatchVerifier, NodeId, Registry, SigningIdentity};
 
 use super::crossing::Crossing;
+use super::granted::Granted;
 use super::{Client, ClientConfig, Sharding};
 use crate::error::check_number;
-use crate::health::Ledger;
+use crate::health::{Ledger, SnapshotError};
+use crate::requests::Kept;
 use crate::{AcceptedSet, ConfigError, Effects, InstallError, Received, Role};
 
 /// So often a shard that is not busy looks into its queues, in nanoseconds.
@@ -27,9 +29,12 @@ const LOOK_EVERY_NS: i64 = 5_000_000;
 ///   record judged by the time at which its frame was received. A record that was received in time but comes out of the queue
 ///   after the round was decided is late.
 /// - A distribution is published by the shard of its monitor alone; the new fleet is to be installed in every shard.
+/// - A request for decisions is judged and answered by the shard of its sender, which tells the others what it has granted: each sends
+///   the decisions that it makes. Bounds on requests hold for all shards together.
+/// - Each shard's ledger follows the nodes of its own streams; [`Ledger::take_over`] puts them together.
 ///
 /// Counters are those of a client and the shards' own; summed over the shards (the largest taken of those with `_max_` in their
-/// name) they are the whole client's.
+/// name) they are the whole client's, but for `nodes_…`: a node may be in the ledgers of several shards.
 #[derive(Debug)]
 pub struct ClientShard {
     client: Client,
@@ -56,13 +61,16 @@ impl ClientShard {
         check_number("sessions", found as i128, found == sharding.count, "one for each shard")?;
         let signatures = BatchVerifier::new(registry, config.verifier);
         let crossings = Crossing::group(sharding);
-        let shard = |(session, crossing)| {
+        let (granted, places) = Granted::group(sharding.count);
+        let shard = |((session, crossing), granted)| {
             let parts = (identity.clone(), signatures.clone());
-            let client =
+            let mut client =
                 Client::with_crossing(config, Arc::clone(registry), parts, session, now_ns, crossing)?;
+            client.followers.granted = granted;
+            client.followers.subscriptions.sharing(places.clone());
             Ok(Self { client, look_ns: now_ns, missteered: 0 })
         };
-        sessions.into_iter().zip(crossings).map(shard).collect()
+        sessions.into_iter().zip(crossings).zip(granted).map(shard).collect()
     }
 
     /// Decides by `fleet` from the next round on, as [`Client::install`].
@@ -88,6 +96,7 @@ impl ClientShard {
     /// call it when no shard takes in frames any more.
     pub fn finish(&mut self, now_ns: i64, effects: &mut Effects) {
         self.client.take_crossed(effects);
+        self.client.followers.exchange(now_ns);
         self.client.finish(now_ns, effects);
     }
 
@@ -101,10 +110,36 @@ impl ClientShard {
         self.client.published()
     }
 
-    /// As [`Client::health`], of this shard's streams: it has an entry for all, and judges its own.
+    /// As [`Client::health`], of this shard's streams: it has an entry for all, and judges its own, whose nodes alone it follows.
     #[must_use]
     pub fn health(&self) -> Option<&Ledger> {
         self.client.health()
+    }
+
+    /// As [`Client::restore_health`], from the snapshot of a ledger of all streams: that of a client that was not divided, or of
+    /// shards' put together.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn restore_health(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
+        self.client.restore_health(snapshot)
+    }
+
+    /// As [`Client::kept_requests`], of this shard's senders.
+    pub fn kept_requests(&self) -> impl Iterator<Item = ((NodeId, u64), Vec<u8>)> {
+        self.client.kept_requests()
+    }
+
+    /// As [`Client::restore_request`], if it is of one of this shard's senders.
+    pub fn restore_request(&mut self, now_ns: i64, kept: &[u8]) -> bool {
+        let node = Kept::decode(kept).map(|kept| kept.node);
+        node.is_some_and(|node| self.is_own_sender(node)) && self.client.restore_request(now_ns, kept)
+    }
+
+    /// Whether this shard takes in what the node sends.
+    #[must_use]
+    pub fn is_own_sender(&self, node: NodeId) -> bool {
+        self.client.crossing.is_own_sender(node)
     }
 
     /// The nodes that are known.
@@ -154,6 +189,7 @@ impl Role for ClientShard {
 
     fn tick(&mut self, now_ns: i64, effects: &mut Effects) {
         self.client.take_crossed(effects);
+        self.client.followers.exchange(now_ns);
         self.look_ns = now_ns.saturating_add(LOOK_EVERY_NS);
         self.client.tick(now_ns, effects);
     }

@@ -125,6 +125,24 @@ impl Ledger {
         }
     }
 
+    /// Takes over what another ledger of the same streams has on those of which it follows nodes: so the ledgers of a client's shards,
+    /// each of which follows the nodes of its own streams, become one. Streams that differ stay as they are.
+    pub fn take_over(&mut self, other: &Self) {
+        for (own, theirs) in self.streams.iter_mut().zip(&other.streams) {
+            let is_same =
+                (own.first, own.replicas, own.faults) == (theirs.first, theirs.replicas, theirs.faults);
+            if theirs.nodes.is_empty() || !is_same {
+                continue;
+            }
+            let place = own.first..own.first + usize::from(own.replicas);
+            if let (Some(to), Some(from)) = (self.records.get_mut(place.clone()), other.records.get(place)) {
+                to.copy_from_slice(from);
+                own.nodes = Arc::clone(&theirs.nodes);
+            }
+        }
+        self.count_nodes();
+    }
+
     /// Takes in a round: P(honest) of each replica, as decisions have it (`None` for a round without a quorum, which says
     /// nothing), and who was proven faulty in it. Rounds of one stream come in order. Each replica whose state changes is an
     /// event, so there are at most as many as replicas.
@@ -177,6 +195,17 @@ impl Ledger {
                 proven,
             });
         }
+    }
+
+    /// How many nodes of those that streams have named are in each state, by the worst on their streams, in the order of
+    /// [`HealthState::ALL`].
+    #[must_use]
+    pub fn node_counts(&self) -> [u64; 4] {
+        let mut counts = [0; 4];
+        for node in self.nodes.iter().filter(|node| node.streams != [0; 4]) {
+            counts[node.worst() as usize] += 1;
+        }
+        counts
     }
 
     fn record(&self, stream: usize, position: usize) -> Option<&Record> {

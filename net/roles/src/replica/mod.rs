@@ -94,6 +94,8 @@ pub struct Replica {
     frame_bytes_max: usize,
     /// What its own streams need of other replicas.
     static_needs: Vec<Need>,
+    /// Who asks for its streams, or on whose behalf, has changed since it was looked at from outside.
+    waiting_changed: bool,
     closing: Vec<Reading>,
     outgoing: Vec<Outgoing>,
     counters: ReplicaCounters,
@@ -153,6 +155,7 @@ impl Replica {
             free: Vec::new(),
             ahead,
             static_needs,
+            waiting_changed: false,
             subscriptions: Subscriptions::new(config.subscribers)?,
             sampler,
             behaviour: config.behaviour.clone(),
@@ -285,6 +288,7 @@ impl Replica {
         if !self.subscriptions.take_changed() {
             return;
         }
+        self.waiting_changed = true;
         let asked: BTreeSet<StreamId> =
             self.subscriptions.iter().filter_map(Subscription::computation).collect();
         let ended = self.plans.running.extract_if(.., |stream, _| !asked.contains(stream));
@@ -309,25 +313,43 @@ impl Replica {
     fn ask(&mut self, now_ns: i64) {
         let needs = self.plans.needs(self.verifier.registry());
         for Need { node, address, plan, streams } in self.static_needs.iter().cloned().chain(needs) {
-            let via = plan.map_or_else(Vec::new, |stream| self.waiting_for(stream));
+            let via = plan.map_or_else(Vec::new, |stream| self.waiting_for(&[stream]));
             let reason = plan.map_or(Reason::Several, Reason::Stream);
-            self.upstreams.need((node, reason), address, streams, via, now_ns);
+            let (query, times) = (Query { via, ..streams.into() }, (1, self.upstreams.validity_ns()));
+            self.upstreams.need((node, reason), address, query, times, now_ns);
         }
     }
 
-    /// The stream and the streams of others that wait for it, the nearest first.
-    fn waiting_for(&self, stream: StreamId) -> Vec<String> {
-        let mut all = vec![self.plans.label(stream)];
+    /// These streams and the streams of others that wait for any of them, the nearest first.
+    fn waiting_for(&self, streams: &[StreamId]) -> Vec<String> {
+        let named = streams.iter().filter(|stream| self.plans.is_named(**stream));
+        let mut all: Vec<String> = named.map(|stream| self.plans.label(*stream)).take(VIA_MAX).collect();
         // Nothing waits for a client: a way that one claims could only have others refused.
         let registry = self.verifier.registry();
         let is_replica = |node| registry.by_id(node).is_some_and(|entry| entry.role == NodeRole::Replica);
-        let waiting = self.subscriptions.iter().filter(|known| known.wants(stream) && is_replica(known.node));
-        for name in waiting.flat_map(|known| &known.via) {
+        let wants = |known: &&Subscription| streams.iter().any(|stream| known.wants(*stream));
+        let waiting = self.subscriptions.iter().filter(wants).filter(|known| is_replica(known.node));
+        for name in waiting.flat_map(|known| known.via.iter()) {
             if all.len() < VIA_MAX && !all.contains(name) {
                 all.push(name.clone());
             }
         }
         all
+    }
+
+    /// What waits for any of these streams, which this node decides itself: its own streams that are computed from them, and the
+    /// streams of others that wait for those, the nearest first.
+    pub(crate) fn waiting_for_decided(&self, decided: &[StreamId]) -> Vec<String> {
+        let fed = self.feeds.iter().filter(|feed| feed.node == self.own && decided.contains(&feed.stream));
+        let logicals: BTreeSet<u32> = fed.map(|feed| feed.logical).collect();
+        let of = |at: u32| self.logicals.get(at as usize).map(|logical| logical.stream);
+        let streams: Vec<StreamId> = logicals.into_iter().filter_map(of).collect();
+        self.waiting_for(&streams)
+    }
+
+    /// Whether what waits for its streams may be other than when this was asked last.
+    pub(crate) fn take_waiting_changed(&mut self) -> bool {
+        std::mem::take(&mut self.waiting_changed)
     }
 
     /// One of `count` parts of a node that sign with its key, of which no two give out the same timestamp.

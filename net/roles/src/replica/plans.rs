@@ -218,6 +218,11 @@ impl Plans {
         together.into_iter().map(need).collect()
     }
 
+    /// Whether a circle's path can name the stream: a stream without a name is passed over.
+    pub(super) fn is_named(&self, stream: StreamId) -> bool {
+        self.names.contains_key(&stream) || self.running.contains_key(&stream)
+    }
+
     /// What the stream is called in a circle's path.
     pub(super) fn label(&self, stream: StreamId) -> String {
         self.name(stream).map_or_else(|| format!("computation:{stream}"), str::to_owned)

@@ -81,9 +81,8 @@ pub(super) fn publish(
     let (plain, decided) = outgoing.split_at(outgoing.partition_point(|result| result.certainty.is_none()));
     let record = |result: &Outgoing| result.record(now_ns);
     let sent = deliver(
-        now_ns,
         plain,
-        subscriptions,
+        subscriptions.live(now_ns).iter(),
         Outgoing::is_for,
         record,
         |records, emit| signer.records(now_ns, frame_bytes_max, records, emit),
@@ -91,9 +90,8 @@ pub(super) fn publish(
     );
     let decision = |result: &Outgoing| result.decision(now_ns);
     sent + deliver(
-        now_ns,
         decided,
-        subscriptions,
+        subscriptions.live(now_ns).iter(),
         Outgoing::is_for,
         decision,
         |records, emit| signer.records(now_ns, frame_bytes_max, records, emit),

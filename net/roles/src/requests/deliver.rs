@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use centauri_wire::Record;
 
-use super::{Subscription, Subscriptions};
+use super::Subscription;
 use crate::{Effects, Windows};
 
 /// How old what is sent at `now_ns` of a round is: since its window opened, in microseconds; 0 for one that opens later, and as
@@ -14,13 +14,12 @@ pub(crate) fn age_us(windows: Windows, round: i64, now_ns: i64) -> u32 {
     Record::age_us_between(now_ns, opens).unwrap_or(if opens > now_ns { 0 } else { u32::MAX })
 }
 
-/// Sends each subscriber what it wants of `items`; says how many records were sent.
+/// Sends each of the `subscribers` what it wants of `items`; says how many records were sent.
 ///
 /// `record` makes the record of an item, and `sign` frames of records, giving each frame's bytes.
-pub(crate) fn deliver<T, R>(
-    now_ns: i64,
+pub(crate) fn deliver<'s, T, R>(
     items: &[T],
-    subscriptions: &mut Subscriptions,
+    subscribers: impl Iterator<Item = &'s Subscription>,
     wants: impl Fn(&T, &Subscription) -> bool,
     record: impl Fn(&T) -> R,
     mut sign: impl FnMut(&mut dyn Iterator<Item = R>, &mut dyn FnMut(&[u8])),
@@ -32,7 +31,7 @@ pub(crate) fn deliver<T, R>(
     let mut sent = 0;
     // Most subscribers want everything: those share frames, signed once.
     let mut whole: Option<Vec<Range<usize>>> = None;
-    for subscription in subscriptions.live(now_ns) {
+    for subscription in subscribers {
         let address = subscription.address;
         let wanted = || items.iter().filter(|item| wants(item, subscription));
         let count = wanted().count();

@@ -7,6 +7,7 @@ mod deliver;
 mod kept;
 mod numbers;
 mod pattern;
+mod places;
 mod query;
 mod subscriptions;
 mod upstreams;
@@ -16,8 +17,10 @@ pub use clocks::{ClockBound, ClockEstimate};
 pub use computation::ComputationQuery;
 pub(crate) use computation::Planned;
 pub(crate) use deliver::{age_us, deliver};
+pub(crate) use kept::Kept;
 pub use numbers::StreamQuery;
 pub use pattern::{NamePattern, glob};
+pub(crate) use places::Places;
 pub use query::{Asked, Query};
 pub use subscriptions::SubscriberLimits;
 pub(crate) use subscriptions::{

@@ -1,10 +1,12 @@
 //! Who asked for a node's streams, and for how long.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use centauri_wire::{Answer, Header, NodeId, Outcome, REASON_BYTES_MAX, Request, RequestAction, StreamId};
 
 use super::kept::Kept;
+use super::places::Places;
 use super::{Asked, Query};
 use crate::counters::counters;
 use crate::error::check_number;
@@ -125,20 +127,20 @@ impl Reply {
     }
 }
 
-/// One subscription.
-#[derive(Debug)]
+/// One subscription. What is large in it is shared by its copies.
+#[derive(Debug, Clone)]
 pub(crate) struct Subscription {
     pub(crate) node: NodeId,
     request_id: u64,
     /// Timestamp of the request in force: an older one that was overtaken must not undo it.
     timestamp_ns: i64,
-    expires_ns: i64,
-    streams: Wanted,
+    pub(crate) expires_ns: i64,
+    streams: Arc<Wanted>,
     count: usize,
     /// What was asked for.
-    query: String,
+    query: Arc<str>,
     /// The streams of the asking node that wait for these.
-    pub(crate) via: Vec<String>,
+    pub(crate) via: Arc<[String]>,
     pub(crate) address: SocketAddr,
     pub(crate) validity_ns: u64,
     pub(crate) period_ns: i64,
@@ -153,7 +155,7 @@ impl Subscription {
 
     /// The computation that it keeps running. Who asks for whatever streams there are keeps none.
     pub(crate) fn computation(&self) -> Option<StreamId> {
-        match self.streams {
+        match *self.streams {
             Wanted::Computation(stream) => Some(stream),
             Wanted::Numbers(_) | Wanted::List(_) => None,
         }
@@ -191,6 +193,10 @@ pub(crate) struct Subscriptions {
     list: Vec<Subscription>,
     /// What is asked for, or on whose behalf, may not be what it was.
     changed: bool,
+    /// How often the list has changed in any way, renewals included.
+    pub(crate) changes: u64,
+    /// What other parts of the node serve beside these.
+    places: Places,
     /// None expires before this, `None` for none at all.
     first_expiry_ns: Option<i64>,
     pub(crate) counters: RequestCounters,
@@ -204,9 +210,16 @@ impl Subscriptions {
             limits,
             list: Vec::new(),
             changed: false,
+            changes: 0,
+            places: Places::default(),
             first_expiry_ns: None,
             counters: RequestCounters::default(),
         })
+    }
+
+    /// Those of a part of a node: no more than allowed are served by all parts together.
+    pub(crate) fn sharing(&mut self, places: Places) {
+        self.places = places;
     }
 
     /// The subscriptions in force at `now_ns`.
@@ -227,7 +240,7 @@ impl Subscriptions {
         lasting.map(|subscription| {
             let Subscription { node, request_id, timestamp_ns, expires_ns, validity_ns, period_ns, .. } =
                 *subscription;
-            let (address, query) = (subscription.address, subscription.query.clone());
+            let (address, query) = (subscription.address, (*subscription.query).to_owned());
             let kept =
                 Kept { node, request_id, timestamp_ns, expires_ns, validity_ns, period_ns, address, query };
             ((node, request_id), kept.encode())
@@ -274,6 +287,8 @@ impl Subscriptions {
         self.list.retain(|subscription| now_ns < subscription.expires_ns);
         let expired = before - self.list.len();
         self.changed |= expired > 0;
+        self.changes += u64::from(expired > 0);
+        self.places.give_back(expired);
         self.first_expiry_ns = self.list.iter().map(|subscription| subscription.expires_ns).min();
         self.counters.requests_expired += expired as u64;
     }
@@ -319,8 +334,7 @@ impl Subscriptions {
                 self.count_refused(outcome);
                 if let (Outcome::Cycle, Ok(at)) = (outcome, found) {
                     // It was granted before the circle was closed.
-                    self.list.remove(at);
-                    self.changed = true;
+                    self.remove(at);
                 }
                 while reason.len() > REASON_BYTES_MAX {
                     reason.pop();
@@ -334,10 +348,10 @@ impl Subscriptions {
                     request_id: request.request_id,
                     timestamp_ns: header.timestamp_ns,
                     expires_ns: now_ns.saturating_add(ttl_ns),
-                    streams,
+                    streams: Arc::new(streams),
                     count,
-                    query: text.to_owned(),
-                    via: query.via.clone(),
+                    query: text.into(),
+                    via: query.via.as_slice().into(),
                     address: from,
                     // Of a computation the validity says which readings count, and not which results are wanted.
                     validity_ns: if is_computed { u64::MAX } else { validity_ns },
@@ -371,26 +385,37 @@ impl Subscriptions {
         let others =
             || self.list.iter().enumerate().filter(|(at, _)| found != Ok(*at)).map(|(_, known)| known);
         let of_node = || others().filter(|known| known.node == node);
-        let (total, most) = (others().count(), self.limits.subscriptions_max);
+        let most = self.limits.subscriptions_max;
+        let full =
+            |total| Refusal::new(Outcome::Full, format!("{total} subscriptions, at most {most} are served"));
+        let total = self.places.taken().saturating_sub(usize::from(found.is_ok()));
         if total >= most {
-            return Err(Refusal::new(
-                Outcome::Full,
-                format!("{total} subscriptions, at most {most} are served"),
-            ));
+            return Err(full(total));
         }
-        let (held, most) = (of_node().count(), self.limits.per_node_max);
-        if held >= most {
-            let reason = format!("{held} subscriptions of this node, at most {most} are allowed");
+        let (held, each) = (of_node().count(), self.limits.per_node_max);
+        if held >= each {
+            let reason = format!("{held} subscriptions of this node, at most {each} are allowed");
             return Err(Refusal::new(Outcome::Quota, reason));
         }
         let grant = resolve(&query, terms)?;
         let streams = of_node().fold(grant.count, |sum, known| sum.saturating_add(known.count));
-        let most = self.limits.streams_per_node_max;
-        if streams > most {
-            let reason = format!("{streams} streams with these, at most {most} are allowed for one node");
+        let each = self.limits.streams_per_node_max;
+        if streams > each {
+            let reason = format!("{streams} streams with these, at most {each} are allowed for one node");
             return Err(Refusal::new(Outcome::Quota, reason));
         }
+        // Another part of the node may have taken the last place meanwhile.
+        if found.is_err() && !self.places.take(most) {
+            return Err(full(most));
+        }
         Ok((query, grant))
+    }
+
+    fn remove(&mut self, at: usize) {
+        self.list.remove(at);
+        self.changed = true;
+        self.changes += 1;
+        self.places.give_back(1);
     }
 
     fn count_refused(&mut self, outcome: Outcome) {
@@ -407,6 +432,7 @@ impl Subscriptions {
 
     fn put(&mut self, found: Result<usize, usize>, mut new: Subscription, effects: &mut Effects) {
         let note = Note::Subscribed { node: new.node, address: new.address };
+        self.changes += 1;
         self.first_expiry_ns =
             Some(self.first_expiry_ns.map_or(new.expires_ns, |first| first.min(new.expires_ns)));
         match found {
@@ -433,8 +459,7 @@ impl Subscriptions {
 
     fn cancel(&mut self, found: Result<usize, usize>, node: NodeId, effects: &mut Effects) {
         if let Ok(at) = found {
-            self.list.remove(at);
-            self.changed = true;
+            self.remove(at);
             self.counters.requests_cancelled += 1;
             effects.note(Note::Cancelled { node });
         }

@@ -43,6 +43,14 @@ impl ComputationUpstream {
     pub fn stream(&self) -> StreamId {
         self.query.stream(self.every_ns, self.validity_ns)
     }
+
+    /// Whether it can be asked for at all.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        check_number("every_ns", self.every_ns, self.every_ns > 0, "at least 1")?;
+        check_number("validity_ns", self.validity_ns, self.validity_ns > 0, "at least 1")?;
+        let query = self.query.to_string();
+        if query.len() > QUERY_BYTES_MAX { Err(ConfigError::query(&query)) } else { Ok(()) }
+    }
 }
 
 /// How a node asks others to stream to it.
@@ -119,6 +127,8 @@ struct Asked {
     validity_ns: i64,
     period_ns: i64,
     due_ns: i64,
+    /// When it was asked last.
+    last_ns: Option<i64>,
     /// When it was asked first of the times since it answered last.
     sent_ns: Option<i64>,
     /// How often it was asked since.
@@ -138,6 +148,7 @@ impl Asked {
 
     fn note_sent(&mut self, now_ns: i64) {
         self.open = self.open.saturating_add(1);
+        self.last_ns = Some(now_ns);
         self.sent_ns = self.sent_ns.or(Some(now_ns));
         self.sent = self.sent.saturating_add(1);
     }
@@ -209,8 +220,7 @@ impl Upstreams {
             )?;
         }
         for upstream in computations {
-            check_number("every_ns", upstream.every_ns, upstream.every_ns > 0, "at least 1")?;
-            check_number("validity_ns", upstream.validity_ns, upstream.validity_ns > 0, "at least 1")?;
+            upstream.check()?;
             number = number.wrapping_add(1) & !(NEEDED | FOR_ONE);
             let times = (upstream.every_ns, upstream.validity_ns);
             all.add(
@@ -244,6 +254,7 @@ impl Upstreams {
             validity_ns,
             period_ns,
             due_ns: now_ns,
+            last_ns: None,
             sent_ns: None,
             sent: 0,
             stale: 0,
@@ -258,17 +269,16 @@ impl Upstreams {
         Ok(())
     }
 
-    /// Asks `node` from now on for these streams, on behalf of the streams `via`; it may be a change of what was needed of it
-    /// for `reason` before.
+    /// Asks `node` from now on for what `query` says, on behalf of the streams of its `via`; it may be a change of what was needed
+    /// of it for `reason` before. The times are the least between two elements, and the validity.
     pub(crate) fn need(
         &mut self,
         (node, reason): (NodeId, Reason),
         address: SocketAddr,
-        streams: StreamQuery,
-        via: Vec<String>,
+        mut query: Query,
+        times: (i64, i64),
         now_ns: i64,
     ) {
-        let mut query = Query { via, ..Query::from(streams) };
         let mut text = query.to_string();
         // What is needed comes before on whose behalf: the furthest are left out where there is no room.
         while text.len() > QUERY_BYTES_MAX && query.via.pop().is_some() {
@@ -281,16 +291,22 @@ impl Upstreams {
         match known {
             Some(known) if known.query == text => {}
             Some(known) if text.len() <= QUERY_BYTES_MAX => {
-                (known.query, known.due_ns, known.heard) = (text, now_ns, false);
-                self.due_ns = Some(now_ns);
+                // Nodes of a circle that refuse each other all at once would otherwise ask each other anew as fast as they answer.
+                let again_ns = known.last_ns.map_or(now_ns, |last| last.saturating_add(self.policy.retry_ns));
+                (known.query, known.due_ns, known.heard) = (text, again_ns.max(now_ns), false);
+                self.due_ns = Some(self.due_ns.map_or(known.due_ns, |due| due.min(known.due_ns)));
             }
             Some(_) => {}
             None => {
-                let times = (1, self.policy.validity_ns);
-                // A query of numbers that is too long asks for all: it fits.
+                // It fits: a query of numbers that is too long asks for all, and computations have been checked.
                 let _ = self.add((node, request_id), address, &query, times, now_ns);
             }
         }
+    }
+
+    /// Data older than this is not wanted, in nanoseconds.
+    pub(crate) fn validity_ns(&self) -> i64 {
+        self.policy.validity_ns
     }
 
     /// Tells those of whom nothing is needed any more.
@@ -508,7 +524,8 @@ mod tests {
         let via: Vec<String> = (0..16).map(|at| format!("{at}{}", "x".repeat(120))).collect();
         let address = ([127, 0, 0, 1], 9).into();
         let reason = (FROM, Reason::Stream(StreamId(3)));
-        all.need(reason, address, StreamQuery::of([StreamId(1), StreamId(9)]), via.clone(), 0);
+        let query = Query { via: via.clone(), ..StreamQuery::of([StreamId(1), StreamId(9)]).into() };
+        all.need(reason, address, query, (1, 1), 0);
         let asked = all.asked.iter().find(|asked| asked.request_id == reason.1.request_id()).unwrap();
         let query: Query = asked.query.parse().unwrap();
         assert!(asked.query.len() <= QUERY_BYTES_MAX && query.to_string().starts_with("1,9 via 0x"));

@@ -1,5 +1,7 @@
 //! A replica that consumes the streams of replica sets: it decides on them first.
 
+mod ways;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use crate::{
     Client, ClientConfig, ConfigError, Decided, Effect, Effects, InstallError, Reading, Replica,
     ReplicaConfig, Role, Windows,
 };
+use ways::Ways;
 
 /// A replica of a later stage: what it computes from is decided first, by proximal consensus on the reports of a replica set, and
 /// it passes on value and certainty.
@@ -30,10 +33,14 @@ use crate::{
 /// | `min`, `max`, `last`, `identity` | that of the reading | that of the reading |
 ///
 /// Readings of one decision are taken as independent of those of another, as readings of sources are.
+///
+/// What it asks for to decide on it asks for on behalf of its own streams that are computed from it, and of the streams of others that
+/// wait for those, as a replica does: a circle through what relays decide is refused wherever it closes.
 #[derive(Debug)]
 pub struct Relay {
     client: Client,
     replica: Replica,
+    ways: Ways,
     /// Who reports to the client.
     replicas: BTreeSet<NodeId>,
     /// Numbers and windows of what is decided, in the order of the fleet.
@@ -73,10 +80,13 @@ impl Relay {
                 decided.insert(engine.0, (stream.stream, stream.timing.windows));
             }
         }
-        let client = Client::new(client, Arc::clone(registry), identity.clone(), session, now_ns)?;
+        let mut client = client.clone();
+        let ways = Ways::take(&mut client, replica, identity.id())?;
+        let client = Client::new(&client, Arc::clone(registry), identity.clone(), session, now_ns)?;
         let replica = Replica::new(replica, Arc::clone(registry), identity.clone(), now_ns)?;
-        let (client, replica) = (client.taking_turns(0, 2), replica.taking_turns(1, 2));
-        Ok(Self { client, replica, replicas, decided, inner: Effects::new(), without_quorum: 0 })
+        let (mut client, replica) = (client.taking_turns(0, 2), replica.taking_turns(1, 2));
+        ways.ask(now_ns, &replica, &mut client);
+        Ok(Self { client, replica, ways, replicas, decided, inner: Effects::new(), without_quorum: 0 })
     }
 
     /// Decides by `fleet` from the next round on, as [`Client::install`].
@@ -120,6 +130,13 @@ impl Relay {
         self.inner.clear();
     }
 
+    /// Has the client ask on behalf of others where others wait now than before.
+    fn tell_who_waits(&mut self, now_ns: i64) {
+        if self.replica.take_waiting_changed() {
+            self.ways.ask(now_ns, &self.replica, &mut self.client);
+        }
+    }
+
     /// Whether a frame is for the client's part. That only divides the work: each part checks what it gets.
     fn is_for_client(&self, bytes: &[u8]) -> bool {
         let Ok(frame) = centauri_wire::FrameView::parse(bytes) else { return false };
@@ -138,7 +155,9 @@ impl Role for Relay {
             self.pass_on(now_ns, effects);
             accepted
         } else {
-            self.replica.handle(now_ns, from, bytes, effects)
+            let accepted = self.replica.handle(now_ns, from, bytes, effects);
+            self.tell_who_waits(now_ns);
+            accepted
         }
     }
 
@@ -147,6 +166,7 @@ impl Role for Relay {
         self.client.tick(now_ns, &mut self.inner);
         self.pass_on(now_ns, effects);
         self.replica.tick(now_ns, effects);
+        self.tell_who_waits(now_ns);
     }
 
     fn next_deadline(&self) -> Option<i64> {

@@ -34,9 +34,9 @@ pub(super) struct Followers {
 }
 
 impl Followers {
-    pub(super) fn new(limits: SubscriberLimits, now_ns: i64) -> Result<Self, ConfigError> {
+    pub(super) fn new(limits: SubscriberLimits, past_ns: u64, now_ns: i64) -> Result<Self, ConfigError> {
         Ok(Self {
-            subscriptions: Subscriptions::new(limits)?,
+            subscriptions: Subscriptions::new(limits, past_ns)?,
             streams: Vec::new(),
             ambiguous: None,
             nonce: Some(u64::try_from(now_ns).unwrap_or(0)),

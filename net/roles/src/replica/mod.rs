@@ -153,7 +153,7 @@ impl Replica {
             free: Vec::new(),
             ahead,
             static_needs,
-            subscriptions: Subscriptions::new(config.subscribers)?,
+            subscriptions: Subscriptions::new(config.subscribers, config.limits.past_ns)?,
             sampler,
             behaviour: config.behaviour.clone(),
             sample_offset: config.sample_offset,

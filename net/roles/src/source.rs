@@ -106,7 +106,7 @@ impl Source {
             nonce: Some(u64::try_from(now_ns).unwrap_or(0)),
             verifier: Verifier::new(registry, config.limits).for_node(identity.id()),
             signer: Signer::new(identity),
-            subscriptions: Subscriptions::new(config.subscribers)?,
+            subscriptions: Subscriptions::new(config.subscribers, config.limits.past_ns)?,
             counters: SourceCounters::default(),
         })
     }

@@ -170,3 +170,61 @@ fn a_node_cannot_be_listened_to_in_two_ways() {
     let made = Relay::new(&client, &replica, &registry(), &identity(RELAYS[0]), session("first", 4), 0);
     assert_eq!(made.err(), Some(ConfigError::Twice { node: REPLICAS[0], stream: StreamId(8) }));
 }
+
+/// A relay that is not called for what is due from one time to another, as a process that gets no processor.
+struct CalledLate {
+    relay: Relay,
+    from_ns: i64,
+    until_ns: i64,
+}
+
+impl Role for CalledLate {
+    fn handle(&mut self, now: i64, from: std::net::SocketAddr, bytes: &[u8], effects: &mut Effects) -> bool {
+        self.relay.handle(now, from, bytes, effects)
+    }
+
+    fn tick(&mut self, now_ns: i64, effects: &mut Effects) {
+        self.relay.tick(now_ns, effects);
+    }
+
+    fn next_deadline(&self) -> Option<i64> {
+        let is_late = |due: &i64| (self.from_ns..self.until_ns).contains(due);
+        let due = self.relay.next_deadline();
+        due.filter(is_late).map(|_| self.until_ns).or(due)
+    }
+
+    fn counters(&self) -> Vec<(&'static str, u64)> {
+        self.relay.counters()
+    }
+}
+
+#[test]
+fn a_relay_that_is_called_late_passes_on_every_round_that_it_makes_up_for() {
+    let mut world = World::new();
+    world.add(SOURCES[0], source(), 0);
+    for node in &REPLICAS {
+        world.add(*node, first_stage(*node, Behaviour::Honest), 0);
+    }
+    let node = RELAYS[0];
+    let from = SourceStream { node, stream: FIRST };
+    let replica = ReplicaConfig {
+        streams: vec![stream(SECOND, from, Computation::Last, 1_600 * MS)],
+        ..ReplicaConfig::default()
+    };
+    // It keeps reports of more rounds than it has windows open.
+    let pacing = Pacing { rounds_ahead_max: 6, ..Pacing::default() };
+    let first = ClientConfig { pacing, ..client("first", FIRST, &REPLICAS, 1_400 * MS) };
+    let relay = Relay::new(&first, &replica, &registry(), &identity(node), session("first", 4), 0).unwrap();
+    world.add(node, CalledLate { relay, from_ns: 10 * S, until_ns: 16 * S }, 0);
+    let minute = 60_000_000_000;
+    world.ask(CLIENT, node, start(1, "*", minute, 1, minute));
+    world.run(25 * S);
+    let passed_on: Vec<_> = world.decisions.iter().map(|(_, decision)| *decision).collect();
+    let rounds: Vec<i64> = passed_on.iter().map(|decision| decision.round).collect();
+    assert_eq!(rounds, (0..=rounds.len() as i64 - 1).collect::<Vec<_>>(), "each once, in order");
+    assert!(rounds.len() >= 23, "{rounds:?}");
+    for decision in passed_on.iter().filter(|decision| decision.round >= 2) {
+        assert_eq!(decision.value, 50.0 + decision.round as f64, "{decision:?}");
+    }
+    assert_eq!(world.count(node, "readings_early") + world.count(node, "readings_late"), 0);
+}

@@ -37,9 +37,9 @@ pub(super) struct Followers {
 }
 
 impl Followers {
-    pub(super) fn new(limits: SubscriberLimits, now_ns: i64) -> Result<Self, ConfigError> {
+    pub(super) fn new(limits: SubscriberLimits, past_ns: u64, now_ns: i64) -> Result<Self, ConfigError> {
         Ok(Self {
-            subscriptions: Subscriptions::new(limits)?,
+            subscriptions: Subscriptions::new(limits, past_ns)?,
             granted: Granted::alone(),
             streams: Vec::new(),
             ambiguous: None,

@@ -198,7 +198,7 @@ impl Client {
             verifier: Verifier::new(registry, limits).for_node(identity.id()),
             signer: Signer::new(identity).taking_turns(crossing.own, crossing.sharding.count),
             upstreams: Upstreams::new(config.request, &upstreams, &computations, now_ns)?,
-            followers: Followers::new(config.followers, now_ns)?,
+            followers: Followers::new(config.followers, config.limits.past_ns, now_ns)?,
             evidence: Evidence::new(config.evidence_bytes),
             health: None,
             spreads: Spreads::default(),

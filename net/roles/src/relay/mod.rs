@@ -123,8 +123,11 @@ impl Relay {
             let Some(at_ns) = windows.opens_ns(round) else { continue };
             let certainty = Certainty { sd: decision.sd, confidence: decision.confidence.clamp(0.0, 1.0) };
             let reading = Reading { source: 0, sequence: round, at_ns, value: decision.value, certainty };
-            // It is what was known by the round's deadline, however late that is looked at.
-            self.replica.take_decided(deadline_ns.min(now_ns), number, reading, effects);
+            // It is what was known by the round's deadline, however late that is looked at: windows that were due before are closed
+            // first, or those of many rounds that are made up for would not find room.
+            let known_ns = deadline_ns.min(now_ns);
+            self.replica.catch_up(known_ns, effects);
+            self.replica.take_decided(known_ns, number, reading, effects);
         }
         effects.append(&self.inner);
         self.inner.clear();

@@ -156,7 +156,7 @@ impl Replica {
             ahead,
             static_needs,
             waiting_changed: false,
-            subscriptions: Subscriptions::new(config.subscribers)?,
+            subscriptions: Subscriptions::new(config.subscribers, config.limits.past_ns)?,
             sampler,
             behaviour: config.behaviour.clone(),
             sample_offset: config.sample_offset,
@@ -368,6 +368,27 @@ impl Replica {
         self.take(now_ns, (self.own, stream), reading, effects);
     }
 
+    /// Closes the windows that were due before `until_ns`, as if it were that time. What comes of them is sent in the next tick.
+    pub(crate) fn catch_up(&mut self, until_ns: i64, effects: &mut Effects) {
+        self.close_until(until_ns.saturating_sub(1), until_ns, effects);
+    }
+
+    /// Closes the windows that are due by `until_ns`, as at `now_ns`.
+    fn close_until(&mut self, until_ns: i64, now_ns: i64, effects: &mut Effects) {
+        for _ in 0..EVENTS_PER_TICK_MAX {
+            let Some(&Reverse((due_ns, at))) = self.due.peek() else { break };
+            if due_ns > until_ns {
+                break;
+            }
+            self.due.pop();
+            // A place may have been given to another stream since it was put here.
+            let logical = self.logicals.get(at as usize).filter(|logical| !logical.retired);
+            if logical.is_some_and(|logical| logical.due_ns() == Some(due_ns)) {
+                self.close(now_ns, at as usize, effects);
+            }
+        }
+    }
+
     fn schedule(&mut self, at: usize) {
         let Ok(index) = u32::try_from(at) else { return };
         if let Some(due_ns) = self.logicals.get(at).and_then(Logical::due_ns) {
@@ -548,19 +569,7 @@ impl Role for Replica {
     }
 
     fn tick(&mut self, now_ns: i64, effects: &mut Effects) {
-        self.outgoing.clear();
-        for _ in 0..EVENTS_PER_TICK_MAX {
-            let Some(&Reverse((due_ns, at))) = self.due.peek() else { break };
-            if due_ns > now_ns {
-                break;
-            }
-            self.due.pop();
-            // A place may have been given to another stream since it was put here.
-            let logical = self.logicals.get(at as usize).filter(|logical| !logical.retired);
-            if logical.is_some_and(|logical| logical.due_ns() == Some(due_ns)) {
-                self.close(now_ns, at as usize, effects);
-            }
-        }
+        self.close_until(now_ns, now_ns, effects);
         let bytes_max = self.frame_bytes_max;
         let sent = publish(
             now_ns,
@@ -571,6 +580,7 @@ impl Role for Replica {
             effects,
         );
         self.counters.records_sent += sent;
+        self.outgoing.clear();
         self.subscriptions.expire(now_ns);
         self.end_unasked(now_ns, effects);
         self.sampler.tick(now_ns, &mut self.signer, effects);

@@ -1,5 +1,6 @@
 //! Requests: what can be asked, who has asked, and whom a node itself asks.
 
+mod cancelled;
 mod catalogue;
 mod clocks;
 mod computation;

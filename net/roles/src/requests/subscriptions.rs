@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use centauri_wire::{Answer, Header, NodeId, Outcome, REASON_BYTES_MAX, Request, RequestAction, StreamId};
 
+use super::cancelled::Cancelled;
 use super::kept::Kept;
 use super::places::Places;
 use super::{Asked, Query};
@@ -191,6 +192,7 @@ impl Subscription {
 pub(crate) struct Subscriptions {
     limits: SubscriberLimits,
     list: Vec<Subscription>,
+    cancelled: Cancelled,
     /// What is asked for, or on whose behalf, may not be what it was.
     changed: bool,
     /// How often the list has changed in any way, renewals included.
@@ -203,12 +205,14 @@ pub(crate) struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub(crate) fn new(limits: SubscriberLimits) -> Result<Self, ConfigError> {
+    /// None yet. Requests older than `past_ns` are not accepted.
+    pub(crate) fn new(limits: SubscriberLimits, past_ns: u64) -> Result<Self, ConfigError> {
         check_number("ttl_max_ns", limits.ttl_max_ns, limits.ttl_max_ns > 0, "at least 1")?;
         check_number("period_min_ns", limits.period_min_ns, limits.period_min_ns > 0, "at least 1")?;
         Ok(Self {
             limits,
             list: Vec::new(),
+            cancelled: Cancelled::new(past_ns),
             changed: false,
             changes: 0,
             places: Places::default(),
@@ -307,7 +311,8 @@ impl Subscriptions {
         let key = (header.sender, request.request_id);
         let found = self.list.binary_search_by_key(&key, |known| (known.node, known.request_id));
         let known = found.ok().and_then(|at| self.list.get(at));
-        if known.is_some_and(|known| header.timestamp_ns < known.timestamp_ns) {
+        let is_older = known.is_some_and(|known| header.timestamp_ns < known.timestamp_ns);
+        if is_older || self.cancelled.has_overtaken(key, header.timestamp_ns) {
             self.counters.requests_outdated += 1;
             return None;
         }
@@ -322,6 +327,7 @@ impl Subscriptions {
             granted: None,
         };
         let RequestAction::Start { query: text, validity_ns, ttl_ns, period_ns } = request.action else {
+            self.cancelled.note(now_ns, key, header.timestamp_ns);
             self.cancel(found, header.sender, effects);
             return Some(reply);
         };
@@ -334,6 +340,7 @@ impl Subscriptions {
                 self.count_refused(outcome);
                 if let (Outcome::Cycle, Ok(at)) = (outcome, found) {
                     // It was granted before the circle was closed.
+                    self.cancelled.note(now_ns, key, header.timestamp_ns);
                     self.remove(at);
                 }
                 while reason.len() > REASON_BYTES_MAX {

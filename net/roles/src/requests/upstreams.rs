@@ -129,6 +129,8 @@ struct Asked {
     due_ns: i64,
     /// When it was asked last.
     last_ns: Option<i64>,
+    /// What is asked for has changed since: an answer is to something else.
+    is_other: bool,
     /// When it was asked first of the times since it answered last.
     sent_ns: Option<i64>,
     /// How often it was asked since.
@@ -149,6 +151,7 @@ impl Asked {
     fn note_sent(&mut self, now_ns: i64) {
         self.open = self.open.saturating_add(1);
         self.last_ns = Some(now_ns);
+        self.is_other = false;
         self.sent_ns = self.sent_ns.or(Some(now_ns));
         self.sent = self.sent.saturating_add(1);
     }
@@ -255,6 +258,7 @@ impl Upstreams {
             period_ns,
             due_ns: now_ns,
             last_ns: None,
+            is_other: false,
             sent_ns: None,
             sent: 0,
             stale: 0,
@@ -294,6 +298,7 @@ impl Upstreams {
                 // Nodes of a circle that refuse each other all at once would otherwise ask each other anew as fast as they answer.
                 let again_ns = known.last_ns.map_or(now_ns, |last| last.saturating_add(self.policy.retry_ns));
                 (known.query, known.due_ns, known.heard) = (text, again_ns.max(now_ns), false);
+                known.is_other = true;
                 self.due_ns = Some(self.due_ns.map_or(known.due_ns, |due| due.min(known.due_ns)));
             }
             Some(_) => {}
@@ -368,7 +373,9 @@ impl Upstreams {
             self.refused += 1;
         }
         // After a refusal it is asked again all the same: quotas and places become free.
-        asked.due_ns = now_ns.saturating_add(half(self.policy.ttl_ns));
+        if !asked.is_other {
+            asked.due_ns = now_ns.saturating_add(half(self.policy.ttl_ns));
+        }
         if refused.is_some() && refused != asked.refused {
             effects.note(Note::Refused {
                 node: header.sender,

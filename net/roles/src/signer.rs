@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use centauri_wire::{
-    Answer, Distribution, DistributionBody, EncodeError, FrameBuilder, FrameRecord, NodeId, Request, Sample,
-    SampleKind, SigningIdentity,
+    Answer, Distribution, DistributionBody, EncodeError, FrameBuilder, FrameRecord, HEADER_BYTES, NodeId,
+    Request, SIGNATURE_BYTES, Sample, SampleKind, SigningIdentity,
 };
 
 use crate::Effects;
@@ -98,15 +98,22 @@ impl Signer {
         self.send(encoded, to, effects)
     }
 
-    /// Signs `records` into frames of at most `bytes_max` bytes and gives each frame's bytes to `emit`.
+    /// How many records a frame of at most `bytes_max` bytes has room for.
+    pub(crate) fn room<R: FrameRecord>(bytes_max: usize) -> usize {
+        (bytes_max.saturating_sub(HEADER_BYTES + SIGNATURE_BYTES) / R::BYTES).max(1)
+    }
+
+    /// Signs `records` into frames of at most `bytes_max` bytes and gives each frame's bytes to `emit`, with the number of records
+    /// that were taken since the frame before: those that cannot be sent are among them.
     pub(crate) fn records<R: FrameRecord>(
         &mut self,
         timestamp_ns: i64,
         bytes_max: usize,
         records: impl IntoIterator<Item = R>,
-        mut emit: impl FnMut(&[u8]),
+        mut emit: impl FnMut(&[u8], usize),
     ) {
         let mut records = records.into_iter().peekable();
+        let mut since = 0;
         while records.peek().is_some() {
             let mut frame = FrameBuilder::begin(&mut self.frame, timestamp_ns, bytes_max);
             // A frame without room for one record would never end.
@@ -117,11 +124,12 @@ impl Signer {
                     self.failed += 1;
                 }
             }
+            since += taken;
             if frame.is_empty() {
                 continue;
             }
             match frame.finish(&self.identity) {
-                Ok(bytes) => emit(bytes),
+                Ok(bytes) => emit(bytes, std::mem::take(&mut since)),
                 Err(_) => self.failed += 1,
             }
         }

@@ -147,7 +147,7 @@ impl Source {
             subscription.last_span = Some(span);
             if frame.is_none() {
                 let record = Record { stream, age_us, nonce, round, value, readings: 1 };
-                self.signer.records(timestamp_ns, FRAME_BYTES_DATAGRAM, [record], |bytes| {
+                self.signer.records(timestamp_ns, FRAME_BYTES_DATAGRAM, [record], |bytes, _| {
                     frame = Some(effects.keep(bytes));
                 });
                 self.nonce = nonce.checked_add(1);

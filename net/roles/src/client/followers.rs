@@ -135,6 +135,7 @@ impl Followers {
             Outgoing::is_for,
             |outgoing| outgoing.record(now_ns),
             |records, emit| signer.records(now_ns, FRAME_BYTES_DATAGRAM, records, emit),
+            Some(Signer::room::<DecisionRecord>(FRAME_BYTES_DATAGRAM)),
             effects,
         );
         self.waiting = waiting;

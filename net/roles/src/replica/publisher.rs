@@ -86,6 +86,8 @@ pub(super) fn publish(
         Outgoing::is_for,
         record,
         |records, emit| signer.records(now_ns, frame_bytes_max, records, emit),
+        // What is too old for one must not come to it with what is not.
+        None,
         effects,
     );
     let decision = |result: &Outgoing| result.decision(now_ns);
@@ -95,6 +97,8 @@ pub(super) fn publish(
         Outgoing::is_for,
         decision,
         |records, emit| signer.records(now_ns, frame_bytes_max, records, emit),
+        // What is too old for one must not come to it with what is not.
+        None,
         effects,
     )
 }

@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod build_wider;
 mod cast;
 mod clock;
 mod dice;
@@ -35,18 +36,21 @@ mod network;
 mod plan;
 mod sabotage;
 mod sweep;
+mod tamper;
 mod trace;
 mod violation;
 mod world;
 
 pub use cast::{
-    CLIENT, MONITOR, STRANGER, address, key_of, node_at, outsiders_key, registry, replica_id, source_id,
+    CLIENT, LATER, MONITOR, OTHER_CLIENT, STRANGER, address, follower_id, key_of, node_at, outsiders_key,
+    registry, relay_id, replica_id, ring_id, source_id,
 };
 pub use clock::{Clock, EPOCH_NS};
 pub use dice::Dice;
 pub use disk::{Batch, Disk, FaultyDisk, SoundDisk};
 pub use plan::{
-    DiskPlan, DriverPlan, Happening, Liar, MS, NetworkPlan, OutsiderPlan, Partition, Plan, StreamPlan,
+    Asked, DiskPlan, DriverPlan, Happening, LaterPlan, Liar, MS, NetworkPlan, OutsiderPlan, Partition, Plan,
+    RingPlan, StreamPlan,
 };
 pub use sabotage::Sabotage;
 pub use sweep::{Swept, run_seed, sweep};

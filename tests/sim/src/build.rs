@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use centauri_engine::{Fleet, ScalarBackend, Session, SimdBackend};
 use centauri_roles::{
-    Client, ClientConfig, ClientShard, ClientStream, ConfigError, Estimated, Monitor, MonitorConfig,
-    Monitored, Replica, ReplicaConfig, ReplicaStream, RoundTiming, SamplePolicy, Sharding, Source,
-    SourceConfig, SourceStream, StreamQuery, Upstream, Windows,
+    Catalogue, Client, ClientConfig, ClientShard, ClientStream, ComputationUpstream, ConfigError, Estimated,
+    Monitor, MonitorConfig, Monitored, NamedStream, Replica, ReplicaConfig, ReplicaStream, RoundTiming,
+    SamplePolicy, Sharding, Source, SourceConfig, SourceStream, StreamQuery, Upstream, Windows,
 };
 use centauri_wire::{KeyFile, Limits, NodeId, Registry, SampleKind, SigningIdentity, StreamId};
 
-use crate::{CLIENT, Dice, Disk, MONITOR, MS, Plan, StreamPlan, address, replica_id, source_id};
+use crate::{CLIENT, Dice, Disk, MONITOR, MS, Plan, StreamPlan, address, source_id};
 
 /// The name of the distribution of replicas' noise, which the models use.
 pub(crate) const NOISE: &str = "noise";
@@ -89,13 +89,15 @@ pub(crate) fn source(plan: &Plan, place: usize, start: Start) -> Result<Source, 
     let (first_sequence, readings) = readings(plan, place, start.now_ns);
     let config = SourceConfig {
         limits: limits(plan, start.now_ns),
+        subscribers: plan.subscribers,
+        name: Plan::source_name(place),
         first_sequence,
         ..SourceConfig::new(StreamId(source_id(place).0))
     };
     Source::new(&config, start.registry, start.identity, Box::new(readings.into_iter()), start.now_ns)
 }
 
-fn windows(stream: &StreamPlan) -> Result<Windows, ConfigError> {
+pub(crate) fn windows(stream: &StreamPlan) -> Result<Windows, ConfigError> {
     Windows::new(stream.epoch_ns, stream.period_ns)
 }
 
@@ -106,6 +108,34 @@ fn samples(plan: &Plan) -> Option<SamplePolicy> {
     Some(SamplePolicy { values_max: 8, every_ns: (every / 3).max(1), share_ppm, frames_per_s_max, ..usual })
 }
 
+/// A logical stream that is computed from these, without samples.
+pub(crate) fn computed(
+    stream: &StreamPlan,
+    sources: Vec<SourceStream>,
+) -> Result<ReplicaStream, ConfigError> {
+    Ok(ReplicaStream {
+        stream: StreamId(stream.number),
+        sources,
+        windows: windows(stream)?,
+        deadline_ns: stream.replica_deadline_ns,
+        computation: stream.computation,
+        readings_per_source_max: 8,
+        latency: None,
+        residuals: None,
+        steps: None,
+    })
+}
+
+/// What replicas compute from on request: the sources, in plans in which that is asked for.
+fn catalogue(plan: &Plan) -> Result<Catalogue, ConfigError> {
+    let named = |place: usize| {
+        let node = source_id(place);
+        NamedStream { name: Plan::source_name(place), node, stream: StreamId(node.0), address: address(node) }
+    };
+    let count = if plan.computes_on_request() { plan.sources } else { 0 };
+    Catalogue::new((0..count).map(named).collect())
+}
+
 pub(crate) fn replica(plan: &Plan, place: usize, start: Start) -> Result<Replica, ConfigError> {
     let liar = plan.liars.get(&place).cloned().unwrap_or_default();
     let from = |place: usize| {
@@ -113,24 +143,18 @@ pub(crate) fn replica(plan: &Plan, place: usize, start: Start) -> Result<Replica
         SourceStream { node, stream: StreamId(node.0) }
     };
     let stream = |stream: &StreamPlan| {
-        Ok(ReplicaStream {
-            stream: StreamId(stream.number),
-            sources: (0..plan.sources).map(from).collect(),
-            windows: windows(stream)?,
-            deadline_ns: stream.replica_deadline_ns,
-            computation: stream.computation,
-            readings_per_source_max: 8,
-            latency: Some(UPLINK.to_owned()),
-            residuals: Some(NOISE.to_owned()),
-            steps: None,
-        })
+        let named = |name: &str| Some(name.to_owned());
+        let sources = (0..plan.sources).map(from).collect();
+        Ok(ReplicaStream { latency: named(UPLINK), residuals: named(NOISE), ..computed(stream, sources)? })
     };
     let upstream = |place: usize| {
         let node = source_id(place);
         Upstream { node, address: address(node), query: StreamQuery::All }
     };
     let config = ReplicaConfig {
-        streams: plan.streams.iter().map(stream).collect::<Result<_, ConfigError>>()?,
+        streams: plan.own_streams().map(stream).collect::<Result<_, ConfigError>>()?,
+        catalogue: catalogue(plan)?,
+        subscribers: plan.subscribers,
         upstreams: (0..plan.sources).map(upstream).collect(),
         request: plan.request,
         samples: samples(plan),
@@ -166,8 +190,12 @@ pub(crate) fn monitor(plan: &Plan, start: Start) -> Result<Monitor, ConfigError>
     Monitor::new(&config, start.registry, start.identity, start.now_ns)
 }
 
-fn client_config(plan: &Plan, limits: Limits, first_rounds: &[i64]) -> Result<ClientConfig, ConfigError> {
-    let replicas: Vec<NodeId> = (0..plan.replicas).map(replica_id).collect();
+pub(crate) fn client_config(
+    plan: &Plan,
+    limits: Limits,
+    first_rounds: &[i64],
+) -> Result<ClientConfig, ConfigError> {
+    let replicas: Vec<NodeId> = (0..plan.replicas).map(|place| plan.replica(place)).collect();
     let stream = |(place, stream): (usize, &StreamPlan)| {
         Ok(ClientStream {
             name: stream.number.to_string(),
@@ -177,10 +205,16 @@ fn client_config(plan: &Plan, limits: Limits, first_rounds: &[i64]) -> Result<Cl
             first_round: first_rounds.get(place).copied().unwrap_or(i64::MIN),
         })
     };
-    let upstream = |&node: &NodeId| Upstream { node, address: address(node), query: StreamQuery::All };
+    let own: Vec<StreamId> = plan.own_streams().map(|stream| StreamId(stream.number)).collect();
+    // Whoever asks for everything gets what others have computed, too.
+    let query = if plan.computes_on_request() { StreamQuery::of(own.clone()) } else { StreamQuery::All };
+    let upstream = |&node: &NodeId| Upstream { node, address: address(node), query: query.clone() };
+    let upstreams = if own.is_empty() { Vec::new() } else { replicas.iter().map(upstream).collect() };
     Ok(ClientConfig {
         streams: plan.streams.iter().enumerate().map(stream).collect::<Result<_, ConfigError>>()?,
-        upstreams: replicas.iter().map(upstream).collect(),
+        upstreams,
+        computations: computations(plan, &replicas)?,
+        followers: plan.subscribers,
         request: plan.request,
         latencies: replicas.iter().map(|node| (*node, LINK.to_owned())).collect(),
         samples: samples(plan),
@@ -194,7 +228,24 @@ fn client_config(plan: &Plan, limits: Limits, first_rounds: &[i64]) -> Result<Cl
     })
 }
 
-fn session(plan: &Plan, fleet: &Fleet) -> Session {
+/// What is asked of each replica.
+fn computations(plan: &Plan, replicas: &[NodeId]) -> Result<Vec<ComputationUpstream>, ConfigError> {
+    let mut all = Vec::new();
+    for stream in &plan.streams {
+        let Some(asked) = &stream.asked else { continue };
+        let query = asked.query.parse::<centauri_roles::ComputationQuery>()?;
+        all.extend(replicas.iter().map(|&node| ComputationUpstream {
+            node,
+            address: address(node),
+            query: query.clone(),
+            every_ns: stream.period_ns,
+            validity_ns: asked.validity_ns,
+        }));
+    }
+    Ok(all)
+}
+
+pub(crate) fn session(plan: &Plan, fleet: &Fleet) -> Session {
     if plan.simd {
         Session::new(fleet.clone(), Box::new(SimdBackend::new()))
     } else {

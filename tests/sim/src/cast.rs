@@ -4,10 +4,16 @@ use std::net::SocketAddr;
 
 use centauri_wire::{KeyFile, NodeEntry, NodeId, Registry, RegistryError, Role};
 
+use crate::Plan;
+
 /// The monitor's number.
 pub const MONITOR: NodeId = NodeId(31);
-/// The client's number.
+/// The client's number. It sends its decisions to those who follow it, as an engine does.
 pub const CLIENT: NodeId = NodeId(41);
+/// The number of the client of the later stage.
+pub const LATER: NodeId = NodeId(42);
+/// The number of another client, which asks replicas for the same computations.
+pub const OTHER_CLIENT: NodeId = NodeId(43);
 /// The number of a node that nobody has registered.
 pub const STRANGER: NodeId = NodeId(99);
 
@@ -23,7 +29,25 @@ pub fn replica_id(place: usize) -> NodeId {
     numbered(11, place)
 }
 
-fn numbered(first: u32, place: usize) -> NodeId {
+/// The number of the replica of the later stage at `place`.
+#[must_use]
+pub fn relay_id(place: usize) -> NodeId {
+    numbered(21, place)
+}
+
+/// The number of the replica at `place` of those that wait for each other.
+#[must_use]
+pub fn ring_id(place: usize) -> NodeId {
+    numbered(27, place)
+}
+
+/// The number of the follower at `place`.
+#[must_use]
+pub fn follower_id(place: usize) -> NodeId {
+    numbered(51, place)
+}
+
+pub(crate) fn numbered(first: u32, place: usize) -> NodeId {
     NodeId(first.saturating_add(u32::try_from(place).unwrap_or(u32::MAX)))
 }
 
@@ -57,20 +81,29 @@ pub fn outsiders_key() -> KeyFile {
     KeyFile::generate([0xee; 32])
 }
 
-/// The registry of so many sources and replicas, the monitor and the client.
+/// The registry of all who take part in a plan.
 ///
 /// # Errors
 /// None with numbers that differ.
-pub fn registry(sources: usize, replicas: usize) -> Result<Registry, RegistryError> {
-    let entry = |id: NodeId, role: Role| NodeEntry {
-        id,
-        name: format!("{role}-{id}"),
-        role,
-        key: key_of(id).public_key(),
+pub fn registry(plan: &Plan) -> Result<Registry, RegistryError> {
+    let entry = |id: NodeId| {
+        let role = role_of(id);
+        NodeEntry { id, name: format!("{role}-{id}"), role, key: key_of(id).public_key() }
     };
-    let mut nodes: Vec<_> = (0..sources).map(|place| entry(source_id(place), Role::Source)).collect();
-    nodes.extend((0..replicas).map(|place| entry(replica_id(place), Role::Replica)));
-    nodes.push(entry(MONITOR, Role::Monitor));
-    nodes.push(entry(CLIENT, Role::Client));
+    let mut nodes: Vec<_> = plan.nodes().into_iter().map(entry).collect();
+    if plan.publish_every_ns.is_none() {
+        nodes.push(entry(MONITOR));
+    }
     Registry::new(nodes)
+}
+
+/// Who may do what, by number.
+fn role_of(id: NodeId) -> Role {
+    match id.0 {
+        ..=10 => Role::Source,
+        11..=30 => Role::Replica,
+        31..=40 => Role::Monitor,
+        41..=42 => Role::Engine,
+        _ => Role::Client,
+    }
 }

@@ -1,4 +1,4 @@
-//! A whole system of sources, replicas, a monitor and a client in simulated time, in one thread.
+//! A whole system of sources, replicas of one stage or two, a monitor, clients and followers in simulated time, in one thread.
 //!
 //! A seed determines everything: who takes part and who lies, the clocks, the network, crashes and pauses, what an outsider
 //! sends. After every call of a node what it did and what it counts is held against an account of the simulator's own, kept from
@@ -20,9 +20,16 @@
 //!    Rounds are decided meanwhile whatever the disk does.
 //! 9. The client's ledger of replicas: a replica that was seen to sign two values for a round is faulty, nobody else by proof; states
 //!    change only as they may, are those that were told, and go on after a restart as they were stored.
+//! 10. Every request that a node accepts is answered as `docs/FLEET.md` has it, refusals with their reason, and no other is; a computation
+//!     runs exactly while a request for it is served, however many ask; nothing is sent that nobody asked for; a request that its own
+//!     cancellation overtook begins nothing; a circle is refused with the way round.
+//! 11. Nodes of a later stage decide as the client does, 1, 2 and 4; a relay that does not lie passes on value, spread and confidence.
+//! 12. A follower sees decisions that the client made, each once.
+//! 13. Faults are counted by group where there are groups: 4 holds with at most f groups that lie.
 #![forbid(unsafe_code)]
 
 mod build;
+mod build_wider;
 mod cast;
 mod clock;
 mod dice;
@@ -35,18 +42,21 @@ mod network;
 mod plan;
 mod sabotage;
 mod sweep;
+mod tamper;
 mod trace;
 mod violation;
 mod world;
 
 pub use cast::{
-    CLIENT, MONITOR, STRANGER, address, key_of, node_at, outsiders_key, registry, replica_id, source_id,
+    CLIENT, LATER, MONITOR, OTHER_CLIENT, STRANGER, address, follower_id, key_of, node_at, outsiders_key,
+    registry, relay_id, replica_id, ring_id, source_id,
 };
 pub use clock::{Clock, EPOCH_NS};
 pub use dice::Dice;
 pub use disk::{Batch, Disk, FaultyDisk, SoundDisk};
 pub use plan::{
-    DiskPlan, DriverPlan, Happening, Liar, MS, NetworkPlan, OutsiderPlan, Partition, Plan, StreamPlan,
+    Asked, DiskPlan, DriverPlan, Happening, LaterPlan, Liar, MS, NetworkPlan, OutsiderPlan, Partition, Plan,
+    RingPlan, StreamPlan,
 };
 pub use sabotage::Sabotage;
 pub use sweep::{Swept, run_seed, sweep};

@@ -10,8 +10,9 @@ use clap::Parser;
 
 /// Runs whole systems of sources, replicas, a monitor and a client in simulated time and checks what they do after every step.
 ///
-/// A seed determines everything: topology, liars, clocks, loss, partitions, crashes, an outsider who forges and replays. Equal
-/// seeds give equal runs, on any machine. Where an invariant does not hold, the seed, the step and the command that shows the
+/// A seed determines everything: topology, liars, clocks, loss, partitions, crashes, an outsider who forges and replays. Some seeds
+/// have computations on request that two clients share, a later stage of replicas that decide themselves, replicas that wait for
+/// each other in a circle, followers of the client, and replicas that fail together. Equal seeds give equal runs, on any machine. Where an invariant does not hold, the seed, the step and the command that shows the
 /// run again are told.
 #[derive(Debug, Parser)]
 #[command(
@@ -23,6 +24,7 @@ Examples:
   centauri-sim --first-seed 5000 --seeds 1000   other seeds
   centauri-sim --seed 42 --verbose              one run, every step on standard output
   centauri-sim --sabotage closes-late           a client with a known bug: it has to be found
+  centauri-sim --sabotage revives-cancelled     the same of a node that is asked for something
 
 Exit codes: 0 every invariant held, 1 one did not, 2 bad arguments."
 )]
@@ -43,7 +45,7 @@ struct Cli {
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     threads: Option<u16>,
     /// Put a known bug around the client: nonce-before-signature, closes-late, counts-late, spares-equivocators, no-floor,
-    /// forgets-reservation.
+    /// forgets-reservation; or around the others: runs-on, revives-cancelled, forgets-spread, answers-from-anybody.
     #[arg(long, default_value_t = Sabotage::None, value_name = "BUG")]
     sabotage: Sabotage,
 }

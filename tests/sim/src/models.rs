@@ -27,11 +27,22 @@ pub(crate) fn clients(plan: &Plan) -> Result<Fleet, BadModel> {
     compile(plan, &all, plan.faults, None)
 }
 
-/// A model in which there are only so many replicas as a quorum has, all of them honest by the plan; and
-/// which these are.
+/// What can be faulty: groups, and replicas of no group, each as the places of its replicas, by the first of them.
+pub(crate) fn units(plan: &Plan) -> Vec<Vec<usize>> {
+    let mut units = plan.groups.clone();
+    let is_alone = |place: &usize| !plan.groups.iter().flatten().any(|known| known == place);
+    units.extend((0..plan.replicas).filter(is_alone).map(|place| vec![place]));
+    units.sort();
+    units
+}
+
+/// A model in which there are only the replicas of a quorum, of units that are honest by the plan; and which these are: fewer
+/// than a quorum where too many lie.
 pub(crate) fn honest_only(plan: &Plan) -> Result<(Vec<usize>, Fleet), BadModel> {
-    let honest = (0..plan.replicas).filter(|place| !plan.liars.contains_key(place));
-    let quorum: Vec<usize> = honest.take(plan.replicas - plan.faults).collect();
+    let units = units(plan);
+    let honest = units.iter().filter(|unit| !unit.iter().any(|place| plan.liars.contains_key(place)));
+    let mut quorum: Vec<usize> = honest.take(units.len() - plan.faults).flatten().copied().collect();
+    quorum.sort_unstable();
     // Where nobody is honest there is nothing to hold decisions against, and any model will do.
     let places = if quorum.is_empty() { &[0][..] } else { &quorum };
     // By the evidence of the one quorum that there is the value is the most probable given just that quorum.
@@ -47,7 +58,10 @@ fn compile(
 ) -> Result<Fleet, BadModel> {
     let noise = Distribution::normal(0.0, 1.0)?;
     let link = Distribution::exponential(0.01)?;
-    let spec = |stream: &StreamPlan| spec(stream, places, faults, objective.unwrap_or(stream.objective));
+    // Where nobody lies it makes no difference who would lie together.
+    let groups: &[Vec<usize>] = if faults > 0 { &plan.groups } else { &[] };
+    let spec =
+        |stream: &StreamPlan| spec(stream, (places, groups), faults, objective.unwrap_or(stream.objective));
     let streams = plan.streams.iter().map(spec).collect::<Result<_, _>>()?;
     let distributions = [(NOISE.to_owned(), noise), (LINK.to_owned(), link)].into();
     Ok(Fleet::compile(&ModelSet { distributions, streams })?)
@@ -55,7 +69,7 @@ fn compile(
 
 fn spec(
     stream: &StreamPlan,
-    places: &[usize],
+    (places, groups): (&[usize], &[Vec<usize>]),
     faults: usize,
     objective: Objective,
 ) -> Result<StreamSpec, BadModel> {
@@ -65,7 +79,11 @@ fn spec(
         PriorSpec::Uniform
     };
     let names = places.iter().map(|place| format!("replica-{place}"));
-    Ok(StreamSpec::builder(stream.number.to_string(), names)
+    let mut builder = StreamSpec::builder(stream.number.to_string(), names);
+    for (at, group) in groups.iter().enumerate() {
+        builder = builder.group(format!("group-{at}"), group.clone());
+    }
+    Ok(builder
         .faults(faults)
         .objective(objective)
         .support(Support::new(0.0, STEP, 81)?)

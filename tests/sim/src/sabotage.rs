@@ -1,4 +1,5 @@
-//! The client in the simulator, and known bugs that can be put around it: what a simulator does not find, it does not check.
+//! The client in the simulator, and known bugs that can be put around it and around other nodes: what a simulator does not find,
+//! it does not check.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +14,7 @@ use centauri_wire::Limits;
 use crate::frame::{ReadFrame, ReadRecord, Said, read_frame};
 use crate::{MONITOR, replica_id};
 
-/// A bug put around the real client.
+/// A bug put around the real client, or around other nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Sabotage {
     /// None: the client as it is.
@@ -31,11 +32,19 @@ pub enum Sabotage {
     NoFloor,
     /// A client that starts goes by its clock alone and forgets what is reserved on its disk, though senders' clocks may be ahead.
     ForgetsReservation,
+    /// A replica goes on computing after the request for it has expired.
+    RunsOn,
+    /// A request that comes after its cancellation begins again what was cancelled.
+    RevivesCancelled,
+    /// A replica of a later stage does not say how sure it is.
+    ForgetsSpread,
+    /// A node takes an answer for its own that is for another node.
+    AnswersFromAnybody,
 }
 
 impl Sabotage {
     /// All of them with their names on the command line.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 11] = [
         ("none", Self::None),
         ("nonce-before-signature", Self::NonceBeforeSignature),
         ("closes-late", Self::ClosesLate(3_000_000)),
@@ -43,6 +52,10 @@ impl Sabotage {
         ("spares-equivocators", Self::SparesEquivocators),
         ("no-floor", Self::NoFloor),
         ("forgets-reservation", Self::ForgetsReservation),
+        ("runs-on", Self::RunsOn),
+        ("revives-cancelled", Self::RevivesCancelled),
+        ("forgets-spread", Self::ForgetsSpread),
+        ("answers-from-anybody", Self::AnswersFromAnybody),
     ];
 
     /// Its name on the command line.
@@ -151,7 +164,7 @@ impl Subject {
         let ReadFrame { sender, timestamp_ns, said: Said::Stream(records), .. } = frame else { return false };
         let oldest = now_ns.saturating_sub_unsigned(self.limits.past_ns).max(self.limits.not_before_ns);
         let newest = now_ns.saturating_add_unsigned(self.limits.future_ns);
-        let known = |record: &ReadRecord| (1..=3).contains(&record.stream);
+        let known = |record: &ReadRecord| (1..=3).contains(&record.stream) || record.stream >> 31 == 1;
         let is_replica = (replica_id(0).0..MONITOR.0).contains(&sender);
         if !(oldest..=newest).contains(&timestamp_ns) || !is_replica || !records.iter().all(known) {
             return false;

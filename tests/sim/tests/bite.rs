@@ -1,4 +1,4 @@
-//! Known bugs around the client are found, and nothing is found without them.
+//! Known bugs around the client and other nodes are found, and nothing is found without them.
 
 use centauri_sim::{Plan, Sabotage, run, sweep};
 
@@ -57,6 +57,29 @@ fn a_restart_that_ignores_what_is_reserved_on_the_disk() {
         "no round is decided twice",
     ];
     assert!(rules.contains(&rule), "{rule}");
+}
+
+#[test]
+fn a_computation_that_goes_on_after_its_request_has_expired() {
+    let rule = found(Sabotage::RunsOn).rule;
+    let rules =
+        ["a replica asks to be called when a request expires", "what is computed is what is asked for, once"];
+    assert!(rules.contains(&rule), "{rule}");
+}
+
+#[test]
+fn a_start_after_its_cancellation_that_revives_it() {
+    assert_eq!(found(Sabotage::RevivesCancelled).rule, "each request is answered, and as it has to be");
+}
+
+#[test]
+fn a_relay_that_forgets_its_spread() {
+    assert_eq!(found(Sabotage::ForgetsSpread).rule, "a relay passes on value and certainty");
+}
+
+#[test]
+fn an_answer_for_another_node_that_is_taken() {
+    assert_eq!(found(Sabotage::AnswersFromAnybody).rule, "a frame is accepted if it is to be");
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! Frames that a lying replica makes by hand, under its own signature.
 
 use centauri_wire::{
-    Distribution, DistributionBody, DistributionFamily, FRAME_BYTES_MAX, NodeId, Record, Request,
-    RequestAction, Sample, SampleKind, SigningIdentity, StreamFrameBuilder, StreamId,
+    Distribution, DistributionBody, DistributionFamily, FRAME_BYTES_MAX, NodeId, Record, Sample, SampleKind,
+    SigningIdentity, StreamFrameBuilder, StreamId,
 };
 
 use super::Captured;
+use super::asking::Asking;
 use crate::frame::{Said, read_frame};
 use crate::{CLIENT, Dice, MS, Plan, key_of, replica_id};
 
@@ -19,6 +20,11 @@ pub(crate) fn by_hand(
 ) -> Vec<(NodeId, Vec<u8>)> {
     let hand =
         Hand { plan, identity: key_of(node).identity(node), now_ns, used: used_nonces(captured, node) };
+    let asking = Asking { plan, identity: &hand.identity, now_ns };
+    if plan.computes_on_request() && dice.chance(0.25) {
+        let to = replica_id(dice.below(plan.replicas));
+        return asking.computation(to, dice).into_iter().flatten().map(|frame| (to, frame)).collect();
+    }
     let somebody = *dice.pick(&plan.nodes()).unwrap_or(&CLIENT);
     let target = if dice.chance(0.85) { CLIENT } else { somebody };
     let (target, frames) = match dice.below(24) {
@@ -27,8 +33,8 @@ pub(crate) fn by_hand(
         10..13 => (target, vec![hand.wrong_time(dice)]),
         13..15 => (target, vec![hand.extreme(dice)]),
         15..19 => (target, vec![hand.mixed(dice)]),
-        19..21 => (somebody, (0..4).map(|at| hand.request(at, somebody, dice)).collect()),
-        21 => (somebody, hand.many_requests(somebody, dice)),
+        19..21 => (somebody, (0..4).map(|at| asking.request(at, somebody, dice)).collect()),
+        21 => (somebody, asking.many(somebody, dice)),
         _ => (target, vec![hand.wrong_kind(dice)]),
     };
     frames.into_iter().flatten().map(|frame| (target, frame)).collect()
@@ -151,32 +157,6 @@ impl Hand<'_> {
         };
         let stream = if dice.chance(0.15) { StreamId(dice.bits() as u32) } else { plain.stream };
         Record { stream, round, nonce, ..plain }
-    }
-
-    /// More requests than a receiver remembers the timestamps of, and the first of them once more.
-    fn many_requests(&self, to: NodeId, dice: &mut Dice) -> Vec<Option<Vec<u8>>> {
-        let mut all: Vec<_> = (0..36).map(|at| self.request(at, to, dice)).collect();
-        all.extend(all.first().cloned());
-        all
-    }
-
-    /// The request that is signed `at` nanoseconds later; some name another receiver.
-    fn request(&self, at: i64, to: NodeId, dice: &mut Dice) -> Option<Vec<u8>> {
-        let action = if dice.chance(0.2) {
-            RequestAction::Cancel
-        } else {
-            RequestAction::Start {
-                query: dice.pick(&["*", "1", "2-3", "4294967295", "no query"]).copied().unwrap_or("*"),
-                validity_ns: 1 + dice.bits() / 4,
-                ttl_ns: 1 + dice.bits() / 4,
-                period_ns: if dice.chance(0.5) { 1 } else { 1 + dice.bits() / 4 },
-            }
-        };
-        let mut bytes = Vec::new();
-        let request = Request { request_id: dice.below(24) as u64, action };
-        let receiver = if dice.chance(0.9) { to } else { replica_id(0) };
-        request.encode(self.now_ns.saturating_add(at), receiver, &self.identity, &mut bytes).ok()?;
-        Some(bytes)
     }
 
     /// A distribution, which no replica may send, or a sample, which the client does not expect.

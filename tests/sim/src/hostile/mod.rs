@@ -1,5 +1,6 @@
 //! Those who do what they like: replicas with their own keys, and an outsider without one.
 
+mod asking;
 mod liar;
 mod outsider;
 

@@ -75,12 +75,12 @@ impl Acceptance {
         } else if let Said::Stream(records) = &frame.said {
             return self.records(frame.sender, records);
         } else if let Said::Decisions(records) = &frame.said {
-            let all: Vec<ReadRecord> = records.iter().map(|(record, _)| *record).collect();
+            let all: Vec<ReadRecord> = records.iter().map(|decision| decision.record).collect();
             return self.records(frame.sender, &all);
         } else if self.is_fresh_timestamp(frame) {
-            if let Said::Request(number) = frame.said {
+            if let Said::Request(request) = &frame.said {
                 self.counts.requests += 1;
-                self.requests.entry(frame.sender).or_default().insert(number);
+                self.requests.entry(frame.sender).or_default().insert(request.number);
             }
             self.counts.frames_accepted += 1;
             return Some(Vec::new());
@@ -133,7 +133,7 @@ impl Acceptance {
             Said::Sample { .. } => 4,
             Said::Distribution(_) => 5,
             Said::Decisions(_) => 6,
-            Said::Answer => 7,
+            Said::Answer(_) => 7,
         };
         let seen = self.timestamps.entry((frame.sender, kind)).or_default();
         let too_old =
@@ -152,9 +152,10 @@ impl Acceptance {
 fn may_send(frame: &ReadFrame) -> bool {
     let outputs = matches!(frame.said, Said::Sample { of_outputs: true, .. });
     match frame.sender {
-        ..=10 => matches!(frame.said, Said::Stream(_) | Said::Answer) || outputs,
+        ..=10 => matches!(frame.said, Said::Stream(_) | Said::Answer(_)) || outputs,
         11..=30 => !matches!(frame.said, Said::Distribution(_)),
         31..=40 => matches!(frame.said, Said::Distribution(_)),
+        41..=42 => !matches!(frame.said, Said::Stream(_) | Said::Distribution(_)) && !outputs,
         _ => matches!(frame.said, Said::Request(_) | Said::Sample { of_outputs: false, .. }),
     }
 }

@@ -27,7 +27,9 @@ impl HonestOnly {
     pub(crate) fn new(plan: &Plan) -> Result<Self, models::BadModel> {
         let (quorum, fleet) = models::honest_only(plan)?;
         let session = session(&fleet);
-        let is_quorum = quorum.len() >= plan.replicas - plan.faults;
+        let units = models::units(plan);
+        let lies = |unit: &&Vec<usize>| unit.iter().any(|place| plan.liars.contains_key(place));
+        let is_quorum = units.iter().filter(lies).count() <= plan.faults;
         Ok(Self {
             quorum,
             is_quorum,
@@ -95,6 +97,19 @@ mod tests {
     fn decided<'a>(decision: &'a Decision, reports: &'a [Report]) -> Decided<'a> {
         let stream = StreamId(0);
         Decided { stream, round: 0, deadline_ns: 0, closed_ns: 0, decision, honest: None, reports }
+    }
+
+    #[test]
+    fn liars_are_counted_by_group() {
+        let mut plan = Plan::calm(1);
+        plan.replicas = 5;
+        plan.liars = [(1, Liar::default()), (2, Liar::default())].into();
+        assert!(!HonestOnly::new(&plan).unwrap().is_quorum);
+        plan.groups = vec![vec![1, 2]];
+        let honest_only = HonestOnly::new(&plan).unwrap();
+        assert_eq!((honest_only.is_quorum, &honest_only.quorum[..]), (true, &[0, 3, 4][..]));
+        plan.groups = vec![vec![2, 3]];
+        assert!(!HonestOnly::new(&plan).unwrap().is_quorum);
     }
 
     #[test]

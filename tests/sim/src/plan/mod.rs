@@ -1,15 +1,23 @@
 //! What a run consists of: everything that is fixed before it begins.
 
 mod random;
+mod wider;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use centauri_engine::{Computation, Objective};
 use centauri_roles::health::HealthPolicy;
-use centauri_roles::{Behaviour, DistributionPolicy, Pacing, RequestPolicy, ReservationPolicy};
+use centauri_roles::{
+    Behaviour, DistributionPolicy, Pacing, RequestPolicy, ReservationPolicy, SubscriberLimits,
+};
 use centauri_wire::{Limits, NodeId, VerifierChoice};
 
-use crate::{CLIENT, Clock, EPOCH_NS, MONITOR, replica_id, source_id};
+pub use wider::{Asked, LaterPlan, RingPlan};
+
+use crate::{
+    CLIENT, Clock, EPOCH_NS, LATER, MONITOR, OTHER_CLIENT, follower_id, relay_id, replica_id, ring_id,
+    source_id,
+};
 
 /// A millisecond.
 pub const MS: i64 = 1_000_000;
@@ -33,6 +41,8 @@ pub struct StreamPlan {
     pub objective: Objective,
     /// Whether the prior follows the stream.
     pub follows: bool,
+    /// How it is asked for, if replicas compute it on request only.
+    pub asked: Option<Asked>,
 }
 
 /// A replica that lies.
@@ -205,6 +215,20 @@ pub struct Plan {
     pub evidence_bytes: usize,
     /// How the client uses what the monitor publishes.
     pub distributions: DistributionPolicy,
+    /// How many requests nodes serve.
+    pub subscribers: SubscriberLimits,
+    /// Replicas that fail together, by place; each of them counts as one fault.
+    pub groups: Vec<Vec<usize>>,
+    /// How many nodes follow the client's decisions.
+    pub followers: usize,
+    /// Whether another client asks for the same computations in other words.
+    pub has_other_client: bool,
+    /// A later stage, which decides on the first stream.
+    pub later: Option<LaterPlan>,
+    /// Replicas that wait for each other.
+    pub ring: Option<RingPlan>,
+    /// The number of the first replica that is decided on.
+    pub first_replica: NodeId,
 }
 
 impl Plan {
@@ -221,6 +245,7 @@ impl Plan {
             computation: Computation::Mean,
             objective: Objective::Marginal,
             follows: false,
+            asked: None,
         };
         Self {
             seed,
@@ -256,6 +281,13 @@ impl Plan {
             simd: true,
             evidence_bytes: 1 << 16,
             distributions: DistributionPolicy::default(),
+            subscribers: SubscriberLimits::default(),
+            groups: Vec::new(),
+            followers: 0,
+            has_other_client: false,
+            later: None,
+            ring: None,
+            first_replica: replica_id(0),
         }
     }
 
@@ -274,6 +306,17 @@ impl Plan {
             nodes.push(MONITOR);
         }
         nodes.push(CLIENT);
+        if let Some(later) = &self.later {
+            nodes.extend((0..later.relays).map(relay_id));
+            nodes.push(LATER);
+        }
+        if let Some(ring) = self.ring {
+            nodes.extend((0..ring.nodes).map(ring_id));
+        }
+        if self.has_other_client {
+            nodes.push(OTHER_CLIENT);
+        }
+        nodes.extend((0..self.followers).map(follower_id));
         nodes
     }
 

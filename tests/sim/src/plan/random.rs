@@ -62,6 +62,7 @@ impl Plan {
                 plan.clocks.insert(replica_id(dice.below(replicas)).0, ahead);
             }
         }
+        super::wider::widen(&mut plan);
         plan
     }
 }
@@ -91,10 +92,11 @@ fn stream(number: u32, dice: &mut Dice) -> StreamPlan {
         computation: computation.unwrap_or(Computation::Mean),
         objective: objective.unwrap_or_default(),
         follows: dice.chance(0.2),
+        asked: None,
     }
 }
 
-fn part(whole: i64, share: f64) -> i64 {
+pub(super) fn part(whole: i64, share: f64) -> i64 {
     (whole as f64 * share) as i64 / 1_000 * 1_000
 }
 
@@ -178,7 +180,7 @@ fn liars(replicas: usize, faults: usize, dice: &mut Dice) -> BTreeMap<usize, Lia
     liars
 }
 
-fn liar(dice: &mut Dice) -> Liar {
+pub(super) fn liar(dice: &mut Dice) -> Liar {
     let behaviour = match dice.below(8) {
         0 => Behaviour::Offset { by: dice.real(-6.0, 6.0) },
         1 => Behaviour::Stuck { value: dice.real(-10.0, 60.0) },

@@ -135,19 +135,13 @@ impl World<'_> {
                 self.outcome.add("clocks set", 1);
             }
             Happening::End { until_ns } => {
-                node.actor = None;
-                node.client = None;
-                node.journal = None;
-                node.disk.crash();
+                node.forget();
                 self.outcome.add("orderly ends", 1);
                 self.agenda.enter(until_ns, Act::Restart(id));
             }
             Happening::Crash { until_ns, slow_ns } => {
-                node.actor = None;
-                node.client = None;
-                node.journal = None;
+                node.forget();
                 node.busy_until_ns = until_ns + slow_ns;
-                node.disk.crash();
                 self.outcome.add(if node.is_client() { "client crashes" } else { "other crashes" }, 1);
                 self.agenda.enter(until_ns, Act::Restart(id));
             }

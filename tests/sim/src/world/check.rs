@@ -9,10 +9,10 @@ use centauri_wire::NodeId;
 use super::node::{Actor, Counted, ExpectedClient, Node};
 use super::{DecidedRound, World};
 use crate::build::{LINK, NOISE};
-use crate::frame::{ReadFrame, Said, read_frame};
+use crate::frame::{ReadFrame, ReadRecord, Said, read_frame};
 use crate::model::{AcceptanceCounts, ExpectedRound, RoundCounts};
 use crate::violation::{Finding, expect};
-use crate::{Plan, replica_id};
+use crate::{CLIENT, Plan, relay_id, replica_id};
 
 /// A subscription beyond these is one too many: as many as the roles' limits say.
 const SUBSCRIPTIONS_OF_A_NODE_MAX: usize = 16;
@@ -52,11 +52,23 @@ impl World<'_> {
         check_frames(node)?;
         let restored = node.client.as_ref().map_or(0, |client| client.restored);
         let most = node.acceptance.subscriptions_max(SUBSCRIPTIONS_OF_A_NODE_MAX) + restored;
-        check_subscriptions(&node.counters, most)?;
+        let circled = node.requests.as_ref().map_or(0, |requests| requests.counts.circled);
+        check_subscriptions(&node.counters, circled, most)?;
         let requests = std::mem::take(&mut node.acceptance.counts.requests);
         self.check_sent(place, &before, requests)?;
+        self.check_requests(place, now_ns)?;
+        let is = |what: fn(&Actor) -> bool| {
+            self.nodes.get(place).and_then(|node| node.actor.as_ref()).is_some_and(what)
+        };
+        if is(|actor| matches!(actor, Actor::Decider(_) | Actor::Relay(_))) {
+            return self.check_decider(place, (now_ns, given == 0), expected);
+        }
+        if is(|actor| matches!(actor, Actor::Follower(_))) {
+            return self.check_follower(place);
+        }
         if self.nodes.get(place).is_some_and(Node::is_client) {
             self.check_rounds(now_ns, expected)?;
+            self.remember_made();
             self.check_notes(place)?;
             self.check_health(place)?;
             self.check_client(place)
@@ -70,7 +82,7 @@ impl World<'_> {
         let Some(node) = self.nodes.get(place) else { return Ok(()) };
         let honest = is_honest(self.plan, node.id);
         let (mut sent, mut answers) = (Sent::default(), 0);
-        for (_, bytes) in self.effects.sends() {
+        for (_, bytes) in &self.sends {
             let Some(frame) = read_frame(bytes) else {
                 return Err(Finding::new("what is sent is a frame", "a frame", format!("{bytes:?}")));
             };
@@ -81,7 +93,7 @@ impl World<'_> {
                 Said::Sample { values, .. } => sent.sample_values += values,
                 Said::Distribution(_) => sent.distributions += 1,
                 Said::Decisions(records) => sent.decisions += records.len() as u64,
-                Said::Answer => answers += 1,
+                Said::Answer(_) => answers += 1,
             }
             if honest && !self.genuine.contains(bytes) {
                 self.signed.enter(&frame)?;
@@ -89,6 +101,10 @@ impl World<'_> {
         }
         let more = |name: &str| node.counters.more_than(before, name);
         let is_monitor = node.id == crate::MONITOR;
+        // A relay's records are decisions.
+        if matches!(node.actor, Some(Actor::Relay(_))) {
+            sent.records += std::mem::take(&mut sent.decisions);
+        }
         let counted = Sent {
             records: more("records_sent"),
             requests: more("requests_sent"),
@@ -249,7 +265,14 @@ impl World<'_> {
 
 impl Signed {
     fn enter(&mut self, frame: &ReadFrame) -> Result<(), Finding> {
-        let Said::Stream(records) = &frame.said else { return Ok(()) };
+        let records: Vec<ReadRecord> = match &frame.said {
+            Said::Stream(records) => records.clone(),
+            // What the client decides is held against what it decided before elsewhere.
+            Said::Decisions(all) if frame.sender != CLIENT.0 => {
+                all.iter().map(|decision| decision.record).collect()
+            }
+            _ => return Ok(()),
+        };
         for record in records {
             let (round, value) = (record.round, record.value.to_bits());
             let known =
@@ -264,10 +287,16 @@ impl Signed {
 }
 
 fn is_honest(plan: &Plan, id: NodeId) -> bool {
+    let relays = plan.later.iter().flat_map(|later| later.liars.keys());
     !plan.liars.keys().any(|place| replica_id(*place) == id)
+        && !relays.into_iter().any(|at| relay_id(*at) == id)
 }
 
-fn check_round(now_ns: i64, decided: &Decided<'_>, expected: &ExpectedRound) -> Result<(), Finding> {
+pub(super) fn check_round(
+    now_ns: i64,
+    decided: &Decided<'_>,
+    expected: &ExpectedRound,
+) -> Result<(), Finding> {
     let found = (decided.stream.0 as usize, decided.round, decided.deadline_ns, decided.closed_ns);
     let wanted = (expected.stream, expected.round, expected.deadline_ns, now_ns);
     expect("a round is decided at its deadline, in order", wanted, found)?;
@@ -316,10 +345,10 @@ fn check_frames(node: &Node) -> Result<(), Finding> {
     Ok(())
 }
 
-fn check_subscriptions(counters: &Counted, most: u64) -> Result<(), Finding> {
+fn check_subscriptions(counters: &Counted, circled: u64, most: u64) -> Result<(), Finding> {
     let Some(started) = counters.get("requests_started") else { return Ok(()) };
     let ended = ["requests_cancelled", "requests_expired"].map(|name| counters.get(name).unwrap_or(0));
-    let live = started.checked_sub(ended.iter().sum());
+    let live = started.checked_sub(ended.iter().sum::<u64>() + circled);
     expect("subscriptions are bounded", true, live.is_some_and(|live| live <= most))
 }
 

@@ -5,6 +5,7 @@ use centauri_roles::Decided;
 use centauri_roles::health::Ledger;
 
 use super::World;
+use super::asking::kept;
 use super::health::Health;
 use super::journal::{Journal, Kept, State, live, request_key};
 use super::node::{Actor, Node};
@@ -76,6 +77,11 @@ impl World<'_> {
         let expected = live(requests, now_ns);
         let found = client.kept_requests().filter_map(|(_, bytes)| request_key(&bytes)).map(|(key, _)| key);
         expect("subscriptions that were kept go on until they expire", expected, found.collect())?;
+        if let Some(known) = &mut node.requests {
+            for (address, from, request) in requests.iter().filter_map(|bytes| kept(bytes, now_ns)) {
+                known.restore(now_ns, address, from, &request);
+            }
+        }
         if let Some(client) = &mut node.client {
             client.restored = restored;
             client.health =

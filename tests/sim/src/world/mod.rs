@@ -1,7 +1,9 @@
 //! A run: nodes, network and time in one thread.
 
 mod agenda;
+mod asking;
 mod check;
+mod decider;
 mod health;
 mod incarnations;
 mod journal;
@@ -12,6 +14,7 @@ mod step;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use centauri_engine::Fleet;
@@ -21,11 +24,13 @@ use centauri_wire::{NodeId, Registry};
 pub use outcome::{DecidedRound, Outcome};
 
 use crate::hostile::Captured;
-use crate::model::{HonestOnly, Reference};
+use crate::model::{HonestOnly, Reference, RequestCounts};
 use crate::network::Network;
+use crate::tamper::Tamper;
 use crate::violation::{Finding, Violation};
 use crate::{Dice, Plan, Sabotage, cast, models};
 use agenda::Agenda;
+use asking::Made;
 use check::Signed;
 use incarnations::Incarnations;
 use node::Node;
@@ -53,6 +58,11 @@ struct World<'a> {
     honest_only: HonestOnly,
     reference: Reference,
     effects: Effects,
+    tamper: Tamper,
+    /// What is sent in a step.
+    sends: Vec<(SocketAddr, Rc<[u8]>)>,
+    /// What clients have decided, by the stream's number and round.
+    made: BTreeMap<(u32, i64), Vec<Made>>,
     /// Simulated time.
     at_ns: i64,
     ticks_at_once: u32,
@@ -114,7 +124,7 @@ impl<'a> World<'a> {
         log: Option<&'a mut (dyn Write + 'a)>,
     ) -> Result<Self, Finding> {
         let wrong = |error: String| Finding::new("the plan can be run", "", error);
-        let registry = cast::registry(plan.sources, plan.replicas).map_err(|e| wrong(e.to_string()))?;
+        let registry = cast::registry(plan).map_err(|e| wrong(e.to_string()))?;
         let fleet = models::clients(plan).map_err(|e| wrong(e.to_string()))?;
         let mut world = Self {
             plan,
@@ -133,6 +143,9 @@ impl<'a> World<'a> {
             fleet,
             honest_only: HonestOnly::new(plan).map_err(|e| wrong(e.to_string()))?,
             effects: Effects::new(),
+            tamper: Tamper::new(sabotage),
+            sends: Vec::new(),
+            made: BTreeMap::new(),
             at_ns: 0,
             ticks_at_once: 0,
             newest: BTreeMap::new(),
@@ -174,6 +187,7 @@ impl<'a> World<'a> {
 
     /// Adds up what a node has been through before it is gone.
     fn tally(&mut self, place: usize) {
+        self.tally_requests(place);
         let Some(client) = self.nodes.get(place).and_then(|node| node.client.as_ref()) else { return };
         let (rounds, frames) =
             (client.rounds.counts, self.nodes.get(place).map(|node| node.acceptance.counts));
@@ -192,6 +206,28 @@ impl<'a> World<'a> {
             ("client: signed frames from the future", frames.future),
             ("client: signed frames replayed", frames.replayed),
             ("client: signed records replayed", frames.records_replayed),
+        ] {
+            self.outcome.add(name, count);
+        }
+    }
+
+    fn tally_requests(&mut self, place: usize) {
+        let Some(requests) = self.nodes.get(place).and_then(|node| node.requests.as_ref()) else { return };
+        let RequestCounts { started, renewed, cancelled, outdated, expired, circled, refused } =
+            requests.counts.clone();
+        let [_, _, query, unknown, quota, rate, _, full] = refused;
+        for (name, count) in [
+            ("requests: begun", started),
+            ("requests: renewed", renewed),
+            ("requests: cancelled", cancelled),
+            ("requests: overtaken", outdated),
+            ("requests: expired", expired),
+            ("requests: ended by a circle", circled),
+            ("requests: not understood", query),
+            ("requests: of unknown streams", unknown),
+            ("requests: over quota", quota),
+            ("requests: too often", rate),
+            ("requests: too many", full),
         ] {
             self.outcome.add(name, count);
         }

@@ -1,15 +1,17 @@
 //! A node: its clock, its disk, its role while it is up, and what is expected of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use centauri_roles::{Monitor, Replica, Role, Source};
+use centauri_roles::{Client, Follower, Monitor, Relay, Replica, Role, Source};
 use centauri_wire::{Limits, NodeId};
 
+use super::decider::Decider;
 use super::health::Health;
 use super::journal::Journal;
-use crate::model::{Acceptance, Rounds};
+use crate::model::{Acceptance, AskedOf, Requests, Rounds};
 use crate::sabotage::Subject;
-use crate::{CLIENT, Clock, Dice, Disk, FaultyDisk, Plan, SoundDisk, replica_id, source_id};
+use crate::{CLIENT, Clock, Dice, Disk, FaultyDisk, Plan, RingPlan, SoundDisk, ring_id, source_id};
 
 /// A role at work.
 #[derive(Debug)]
@@ -18,6 +20,10 @@ pub(super) enum Actor {
     Replica(Box<Replica>),
     Monitor(Box<Monitor>),
     Client(Box<Subject>),
+    /// A client besides the client.
+    Decider(Box<Client>),
+    Relay(Box<Relay>),
+    Follower(Box<Follower>),
 }
 
 impl Actor {
@@ -27,6 +33,9 @@ impl Actor {
             Self::Replica(replica) => replica.as_mut(),
             Self::Monitor(monitor) => monitor.as_mut(),
             Self::Client(client) => client.as_mut(),
+            Self::Decider(client) => client.as_mut(),
+            Self::Relay(relay) => relay.as_mut(),
+            Self::Follower(follower) => follower.as_mut(),
         }
     }
 
@@ -36,6 +45,9 @@ impl Actor {
             Self::Replica(replica) => replica.as_ref(),
             Self::Monitor(monitor) => monitor.as_ref(),
             Self::Client(client) => client.as_ref(),
+            Self::Decider(client) => client.as_ref(),
+            Self::Relay(relay) => relay.as_ref(),
+            Self::Follower(follower) => follower.as_ref(),
         }
     }
 }
@@ -61,6 +73,19 @@ pub(super) struct Node {
     pub(super) journal: Option<Journal>,
     /// Its counters after the last step.
     pub(super) counters: Counted,
+    /// The requests that it has to serve, while it is up.
+    pub(super) requests: Option<Requests>,
+    /// Those that it has made.
+    pub(super) asked: AskedOf,
+    /// What it decides if it is not the client, as a plan of its own.
+    pub(super) stage: Option<Rc<Plan>>,
+    /// What it has to decide of that, while it is up.
+    pub(super) decider: Option<Decider>,
+    /// The newest round of each stream that it has decided, if it is not the client.
+    pub(super) newest: BTreeMap<usize, i64>,
+    /// Stream and round of what it has followed since it started, and decisions that it has not told yet.
+    pub(super) followed: BTreeSet<(u32, i64)>,
+    pub(super) to_follow: u64,
 }
 
 /// What is expected of a client besides the acceptance of frames.
@@ -135,7 +160,21 @@ impl Node {
             client: None,
             journal: None,
             counters: Counted::default(),
+            requests: None,
+            asked: AskedOf::default(),
+            stage: plan.decided_by(id).map(Rc::new),
+            decider: None,
+            newest: BTreeMap::new(),
+            followed: BTreeSet::new(),
+            to_follow: 0,
         }
+    }
+
+    /// It is gone, with all that it had not written.
+    pub(super) fn forget(&mut self) {
+        (self.actor, self.client, self.journal) = (None, None, None);
+        (self.requests, self.decider) = (None, None);
+        self.disk.crash();
     }
 
     pub(super) fn is_client(&self) -> bool {
@@ -143,15 +182,22 @@ impl Node {
     }
 
     /// The sender and stream of all records that it asks for.
-    pub(super) fn tracked(plan: &Plan, id: NodeId) -> BTreeSet<(u32, u32)> {
-        match id.0 {
-            11..=30 => (0..plan.sources).map(|place| (source_id(place).0, source_id(place).0)).collect(),
-            41.. => {
-                let of_replica =
-                    |place| plan.streams.iter().map(move |stream| (replica_id(place).0, stream.number));
-                (0..plan.replicas).flat_map(of_replica).collect()
+    pub(super) fn tracked(&self, plan: &Plan) -> BTreeSet<(u32, u32)> {
+        let decided = |plan: &Plan| -> BTreeSet<(u32, u32)> {
+            let replicas = (0..plan.replicas).map(|place| plan.replica(place).0);
+            let streams = || plan.streams.iter().map(|stream| stream.number);
+            replicas.flat_map(|node| streams().map(move |stream| (node, stream))).collect()
+        };
+        match self.id.0 {
+            11..=20 => (0..plan.sources).map(|place| (source_id(place).0, source_id(place).0)).collect(),
+            27..=30 => {
+                let place = (0..RingPlan::NODES_MAX).find(|place| ring_id(*place) == self.id);
+                let source = place.zip(plan.ring).map(|(place, ring)| ring.source(place));
+                source.map(|(node, stream)| (node.0, stream)).into_iter().collect()
             }
-            _ => BTreeSet::new(),
+            51.. => plan.streams.iter().map(|stream| (CLIENT.0, stream.number)).collect(),
+            _ if self.id == CLIENT => decided(plan),
+            _ => self.stage.as_ref().map(|stage| decided(stage)).unwrap_or_default(),
         }
     }
 
@@ -162,7 +208,10 @@ impl Node {
 
     /// Looks up when it is to be called next: a client when the simulator expects a decision, too, whatever it says itself.
     pub(super) fn schedule(&mut self, plan: &Plan, at_ns: i64) {
-        let expected = self.client.as_ref().and_then(|client| client.rounds.next_deadline());
+        let of_client = self.client.as_ref().and_then(|client| client.rounds.next_deadline());
+        let of_decider = self.decider.as_ref().and_then(|decider| decider.rounds.next_deadline());
+        let of_requests = self.requests.as_ref().and_then(Requests::next_expiry_ns);
+        let expected = [of_client, of_decider, of_requests].into_iter().flatten().min();
         let local = [self.next_deadline(), expected].into_iter().flatten().min();
         self.due_ns = local.filter(|_| self.actor.is_some()).map(|local_ns| {
             let due_ns = self.clock.first_at_ns(local_ns) + lateness(plan, self.id, local_ns);

@@ -1,23 +1,28 @@
 //! Calling a node, and carrying out what it wants done.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 
-use centauri_engine::Distribution;
-use centauri_roles::{Effect, Received};
+use centauri_engine::{Distribution, Fleet};
+use centauri_roles::{ConfigError, Effect, Received};
+use centauri_wire::NodeId;
 
+use super::asking::own;
+use super::decider::Decider;
 use super::journal::{State, reserved_on};
 use super::keeping::reserve;
 use super::node::{Actor, ExpectedClient, Node};
 use super::{Stepped, World};
 use crate::build::{self, Start};
+use crate::build_wider;
 use crate::frame::{ReadFrame, Said, read_frame};
 use crate::hostile::damaged;
-use crate::model::{Acceptance, ExpectedRound, Reference};
+use crate::model::{Acceptance, AskedOf, ExpectedRound, Reference, Requests};
 use crate::network::Datagram;
 use crate::sabotage::Subject;
 use crate::violation::{Finding, expect};
-use crate::{CLIENT, Sabotage, address, cast};
+use crate::{CLIENT, MONITOR, Sabotage, address, cast, relay_id, replica_id, ring_id};
 
 impl World<'_> {
     /// Puts on a node's disk what it starts from.
@@ -50,9 +55,18 @@ impl World<'_> {
             CLIENT => build::client_limits(self.plan, floor_ns),
             _ => build::limits(self.plan, floor_ns),
         };
-        let actor = self.actor(place, start).map_err(wrong)?;
+        let stage = self.stage(place)?;
+        let fleet = stage.as_ref().map(|(_, fleet)| fleet);
+        let actor = self.actor(place, start, fleet).map_err(wrong)?;
+        let decider =
+            stage.as_ref().map(|(stage, fleet)| Decider::new(self.plan, (stage, fleet), id, now_ns));
+        let decider = decider.transpose().map_err(|finding| (id, finding))?;
         let Some(node) = self.nodes.get_mut(place) else { return Ok(()) };
-        node.acceptance = Acceptance::new(id.0, limits, Node::tracked(self.plan, id));
+        node.decider = decider;
+        node.acceptance = Acceptance::new(id.0, limits, node.tracked(self.plan));
+        node.requests = own(self.plan, node.stage.as_deref(), id).map(Requests::new);
+        node.asked = AskedOf::default();
+        node.followed.clear();
         node.client = node.is_client().then(|| ExpectedClient::new(self.plan, now_ns, &first_rounds));
         node.delivered = 0;
         node.actor = Some(actor);
@@ -70,15 +84,17 @@ impl World<'_> {
         Ok(())
     }
 
-    fn actor(&self, place: usize, start: Start) -> Result<Actor, String> {
-        let plan = self.plan;
-        let replicas = plan.sources..plan.sources + plan.replicas;
-        let built = if place < plan.sources {
-            build::source(plan, place, start).map(|source| Actor::Source(Box::new(source)))
-        } else if replicas.contains(&place) {
-            build::replica(plan, place - plan.sources, start).map(|replica| Actor::Replica(Box::new(replica)))
-        } else if start.identity.id() != CLIENT {
+    fn actor(&self, place: usize, start: Start, stage: Option<&Fleet>) -> Result<Actor, String> {
+        let (plan, id) = (self.plan, start.identity.id());
+        if id.0 < MONITOR.0 {
+            return self.sender(place, start, stage).map_err(|error| error.to_string());
+        }
+        let built = if id == MONITOR {
             build::monitor(plan, start).map(|monitor| Actor::Monitor(Box::new(monitor)))
+        } else if let (Some(fleet), Some(stage)) = (stage, plan.decided_by(id)) {
+            build_wider::decider(&stage, fleet, start).map(|client| Actor::Decider(Box::new(client)))
+        } else if id != CLIENT {
+            build_wider::follower(plan, start).map(|follower| Actor::Follower(Box::new(follower)))
         } else if plan.shards > 1 && self.sabotage == Sabotage::None {
             build::shards(plan, &self.fleet, start)
                 .map(|shards| Actor::Client(Box::new(Subject::divided(shards, build::sharding(plan)))))
@@ -89,6 +105,28 @@ impl World<'_> {
                 .map(|client| Actor::Client(Box::new(Subject::whole(client, self.sabotage, limits))))
         };
         built.map_err(|error| error.to_string())
+    }
+
+    /// A source or a replica of some kind.
+    fn sender(&self, place: usize, start: Start, stage: Option<&Fleet>) -> Result<Actor, ConfigError> {
+        let (plan, id) = (self.plan, start.identity.id());
+        let of = |first: NodeId| id.0.saturating_sub(first.0) as usize;
+        match (id.0, &plan.later, plan.ring) {
+            (..=10, ..) => build::source(plan, place, start).map(|source| Actor::Source(Box::new(source))),
+            (21..=26, Some(later), _) => {
+                let (Some(fleet), Some(stage)) = (stage, plan.decided_by(id)) else {
+                    return Err(ConfigError::UnknownNode { key: "relay", node: id });
+                };
+                let relay = build_wider::relay((&stage, later), of(relay_id(0)), fleet, &start)?;
+                Ok(Actor::Relay(Box::new(relay)))
+            }
+            (27..=30, _, Some(ring)) => {
+                let replica = build_wider::ring(plan, ring, of(ring_id(0)), start)?;
+                Ok(Actor::Replica(Box::new(replica)))
+            }
+            _ => build::replica(plan, of(replica_id(0)), start)
+                .map(|replica| Actor::Replica(Box::new(replica))),
+        }
     }
 
     /// Hands over what arrives next.
@@ -110,15 +148,19 @@ impl World<'_> {
             self.incarnations.called(now_ns, reserved_on(node.disk.as_ref()));
             reserve(actor, &mut node.acceptance, journal);
         }
+        let read: Vec<_> =
+            datagrams.iter().map(|datagram| self.tamper.incoming(node.id, &datagram.bytes)).collect();
         let received: Vec<_> = datagrams
             .iter()
-            .map(|datagram| Received { from: datagram.from, bytes: &datagram.bytes })
+            .zip(&read)
+            .map(|(datagram, bytes)| Received { from: datagram.from, bytes })
             .collect();
         self.effects.clear();
         let accepted = actor.role().handle_batch(now_ns, &received, &mut self.effects);
         let ticks_too = matches!(actor, Actor::Client(client) if client.ticks_always());
         for (at, datagram) in datagrams.iter().enumerate() {
-            let taken = self.genuine.contains(&datagram.bytes) && node.take(now_ns, &datagram.bytes);
+            let taken =
+                self.genuine.contains(&datagram.bytes) && node.take(now_ns, datagram.from, &datagram.bytes);
             let found = accepted.contains(at);
             if node.journal.is_some()
                 && (taken || found)
@@ -155,7 +197,14 @@ impl World<'_> {
         }
         self.effects.clear();
         actor.role().tick(now_ns, &mut self.effects);
-        let expected = node.client.as_mut().map(|client| client.rounds.tick(now_ns)).unwrap_or_default();
+        if let Some(requests) = &mut node.requests {
+            requests.expire(now_ns);
+        }
+        let rounds = match (&mut node.client, &mut node.decider) {
+            (Some(client), _) => Some(&mut client.rounds),
+            (None, decider) => decider.as_mut().map(|decider| &mut decider.rounds),
+        };
+        let expected = rounds.map(|rounds| rounds.tick(now_ns)).unwrap_or_default();
         self.finish(place, now_ns, 0, &expected)
     }
 
@@ -166,6 +215,7 @@ impl World<'_> {
         self.outcome.trace.step(self.at_ns, id.0, &self.effects);
         let many = self.effects.len();
         self.say(format_args!("node {id}: {given} datagrams, {many} effects, {} rounds due", expected.len()));
+        self.sends = self.effects.sends().map(|(to, bytes)| (to, self.sent(bytes))).collect();
         self.check(place, now_ns, given, expected).map_err(|finding| (id, finding))?;
         self.carry_out(place).map_err(|finding| (id, finding))?;
         if let Some(node) = self.nodes.get_mut(place) {
@@ -176,29 +226,31 @@ impl World<'_> {
 
     fn carry_out(&mut self, place: usize) -> Result<(), Finding> {
         let Some(id) = self.nodes.get(place).map(|node| node.id) else { return Ok(()) };
+        for (to, bytes) in std::mem::take(&mut self.sends) {
+            if self.genuine.insert(Rc::clone(&bytes)) {
+                self.captured.push(&bytes);
+            }
+            let datagram = Datagram { from: address(id), to, bytes };
+            self.ahead_of(&datagram);
+            self.network.send(self.at_ns, &datagram);
+        }
+        if id != CLIENT {
+            return Ok(());
+        }
         let effects = std::mem::take(&mut self.effects);
         for effect in effects.iter() {
-            match effect {
-                Effect::Send { to, bytes } => {
-                    let known = self.genuine.get(bytes).cloned();
-                    let bytes = known.unwrap_or_else(|| {
-                        let bytes: Rc<[u8]> = Rc::from(bytes);
-                        self.genuine.insert(Rc::clone(&bytes));
-                        self.captured.push(&bytes);
-                        bytes
-                    });
-                    let datagram = Datagram { from: address(id), to, bytes };
-                    self.ahead_of(&datagram);
-                    self.network.send(self.at_ns, &datagram);
-                }
-                Effect::Published { name, distribution } if id == CLIENT => {
-                    self.publish(place, &[(name.to_owned(), distribution.clone())].into())?;
-                }
-                _ => {}
+            if let Effect::Published { name, distribution } = effect {
+                self.publish(place, &[(name.to_owned(), distribution.clone())].into())?;
             }
         }
         self.effects = effects;
         Ok(())
+    }
+
+    /// A frame as it is sent: in the memory of the one before if it is sent to several.
+    fn sent(&self, bytes: &[u8]) -> Rc<[u8]> {
+        let known = || self.genuine.get(bytes).cloned().unwrap_or_else(|| Rc::from(bytes));
+        self.tamper.outgoing(bytes).unwrap_or_else(known)
     }
 
     /// The outsider may be faster than the frame.
@@ -233,22 +285,37 @@ impl World<'_> {
 
 impl Node {
     /// Takes a frame with a good signature into the account; says whether it is to be accepted.
-    fn take(&mut self, now_ns: i64, bytes: &[u8]) -> bool {
+    fn take(&mut self, now_ns: i64, from: SocketAddr, bytes: &[u8]) -> bool {
         let Some(frame) = read_frame(bytes) else { return false };
         let Some(fresh) = self.acceptance.judge(now_ns, &frame) else { return false };
-        let Some(client) = &mut self.client else { return true };
-        let ReadFrame { sender, said, .. } = &frame;
+        let ReadFrame { sender, timestamp_ns, said, .. } = &frame;
         match said {
-            Said::Stream(_) | Said::Decisions(_) => {
-                for record in fresh {
-                    let place = sender.saturating_sub(crate::replica_id(0).0) as usize;
-                    client.rounds.take(now_ns, record.stream, place, record.round, record.value);
+            Said::Request(request) => {
+                if let Some(requests) = &mut self.requests {
+                    requests.take(now_ns, from, (*sender, *timestamp_ns), request);
                 }
             }
+            Said::Answer(answer) => self.asked.answered(*sender, answer),
+            Said::Stream(_) | Said::Decisions(_) => {
+                self.to_follow += fresh.len() as u64;
+                let (rounds, first) = match (&mut self.client, &mut self.decider) {
+                    (Some(client), _) => (&mut client.rounds, replica_id(0)),
+                    (None, Some(decider)) => (&mut decider.rounds, decider.stage.first_replica),
+                    (None, None) => return true,
+                };
+                for record in fresh {
+                    let place = sender.saturating_sub(first.0) as usize;
+                    rounds.take(now_ns, record.stream, place, record.round, record.value);
+                }
+            }
+            Said::Sample { .. } | Said::Distribution(_) => {}
+        }
+        let Some(client) = &mut self.client else { return true };
+        match said {
             Said::Distribution(name) if name == build::UPLINK => client.unused += 1,
             Said::Distribution(_) => client.published += 1,
             Said::Sample { .. } => client.unexpected += 1,
-            Said::Request(_) | Said::Answer => {}
+            Said::Request(_) | Said::Stream(_) | Said::Decisions(_) | Said::Answer(_) => {}
         }
         true
     }

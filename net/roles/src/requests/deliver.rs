@@ -14,17 +14,20 @@ pub(crate) fn age_us(windows: Windows, round: i64, now_ns: i64) -> u32 {
     Record::age_us_between(now_ns, opens).unwrap_or(if opens > now_ns { 0 } else { u32::MAX })
 }
 
+/// So many frames for single subscribers are always signed: some 0.1 ms.
+const OWN_MIN: usize = 8;
+
 /// A frame for all, and the items that it has records of.
 struct Shared {
     bytes: Range<usize>,
     items: Range<usize>,
 }
 
-/// Sends each of the `subscribers` what it wants of `items`; says how many records were wanted.
+/// Sends each of the `subscribers` what it wants of `items`; says how many records were sent.
 ///
 /// `record` makes the record of an item, and `sign` frames of records, giving each frame's bytes and how many records were taken
 /// for it. With `room`, how many records a frame has room for, no more frames are signed for single subscribers than all items
-/// would fill; those for whom there is none left get the frames for all that have something of theirs, and with it what they
+/// would fill, or a few; those for whom there is none left get the frames for all that have something of theirs, and with it what they
 /// do not want. So whoever asks for many different things takes some of the network, and little of the time in which
 /// everybody's frames are signed.
 pub(crate) fn deliver<'s, T, R>(
@@ -41,7 +44,7 @@ pub(crate) fn deliver<'s, T, R>(
     }
     let mut sent = 0;
     let filled = |records: usize| room.map_or(0, |room| records.div_ceil(room.max(1)));
-    let mut own_left = filled(items.len());
+    let mut own_left = filled(items.len()).max(OWN_MIN);
     // Most subscribers want everything: those share frames, signed once.
     let mut whole: Option<Vec<Shared>> = None;
     for subscription in subscribers {
@@ -61,14 +64,15 @@ pub(crate) fn deliver<'s, T, R>(
             for frame in frames.iter() {
                 let of_frame = items.get(frame.items.clone()).unwrap_or_default();
                 if of_frame.iter().any(|item| wants(item, subscription)) {
+                    sent += of_frame.len() as u64;
                     effects.send_kept(address, frame.bytes.clone());
                 }
             }
         } else if count > 0 {
             own_left -= filled(count);
+            sent += count as u64;
             sign(&mut wanted().map(&record), &mut |bytes, _| effects.send(address, bytes));
         }
-        sent += count as u64;
     }
     sent
 }
@@ -119,12 +123,11 @@ mod tests {
             room,
             &mut effects,
         );
-        let wanted = asked.iter().flatten().filter(|number| **number < count);
-        assert_eq!(sent, wanted.count() as u64);
         let mut got: BTreeMap<u16, Vec<Vec<u8>>> = BTreeMap::new();
         for (to, bytes) in effects.sends() {
             got.entry(to.port()).or_default().push(bytes.to_vec());
         }
+        assert_eq!(sent, got.values().flatten().map(|frame| frame.len() as u64).sum());
         (got, signed)
     }
 
@@ -136,10 +139,15 @@ mod tests {
         assert_eq!(got[&2], [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]);
         assert_eq!((&got[&3], &got[&4]), (&vec![vec![0, 1, 2, 3], vec![4]], &vec![vec![10]]));
         assert_eq!((signed, got.len()), (7, 4));
-        // Three frames hold all, so three are signed for single ones: the fourth gets that of all in which 10 is.
-        let (few, signed) = delivered(&asked, 12, Some(4));
-        assert_eq!((&few[&1], &few[&2], &few[&3]), (&got[&1], &got[&2], &got[&3]));
-        assert_eq!((&few[&4], signed), (&vec![vec![8, 9, 10, 11]], 6));
+        assert_eq!(delivered(&asked, 12, Some(4)), (got, signed));
+        // Eight are signed for single ones: the ninth and tenth get those of all in which theirs are.
+        let asked: Vec<Vec<u32>> = (0..10).map(|number| vec![number]).collect();
+        let (got, signed) = delivered(&asked, 12, Some(4));
+        assert!((0..8_u8).all(|number| got[&(1 + u16::from(number))] == [[number]]));
+        assert_eq!(
+            (&got[&9], &got[&10], signed),
+            (&vec![vec![8, 9, 10, 11]], &vec![vec![8, 9, 10, 11]], 8 + 3)
+        );
     }
 
     #[test]

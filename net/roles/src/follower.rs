@@ -87,6 +87,17 @@ impl Follower {
         self.upstreams.ask_again(now_ns);
     }
 
+    /// Accepts no timestamp from now on that is both after `reserved_ns` and ahead of the clock.
+    pub fn reserve_until(&mut self, reserved_ns: i64) {
+        self.verifier.reserve_until(reserved_ns);
+    }
+
+    /// The newest timestamp of a frame that was accepted.
+    #[must_use]
+    pub fn newest_accepted_ns(&self) -> Option<i64> {
+        self.verifier.newest_accepted_ns()
+    }
+
     /// Tells the engine that nothing more is wanted.
     pub fn stop(&mut self, now_ns: i64, effects: &mut Effects) {
         self.upstreams.cancel(now_ns, &mut self.signer, effects);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use centauri_wire::{
-    FRAME_BYTES_DATAGRAM, Limits, MessageView, Record, Registry, SigningIdentity, StreamId, Verifier,
+    FRAME_BYTES_DATAGRAM, Limits, MessageView, NodeId, Record, Registry, SigningIdentity, StreamId, Verifier,
 };
 
 use crate::counters::counters;
@@ -109,6 +109,29 @@ impl Source {
             subscriptions: Subscriptions::new(config.subscribers, config.limits.past_ns)?,
             counters: SourceCounters::default(),
         })
+    }
+
+    /// Accepts no timestamp from now on that is both after `reserved_ns` and ahead of the clock.
+    pub fn reserve_until(&mut self, reserved_ns: i64) {
+        self.verifier.reserve_until(reserved_ns);
+    }
+
+    /// The newest timestamp of a frame that was accepted.
+    #[must_use]
+    pub fn newest_accepted_ns(&self) -> Option<i64> {
+        self.verifier.newest_accepted_ns()
+    }
+
+    /// The requests that it serves as bytes, by node and number, to be kept over a restart.
+    pub fn kept_requests(&self) -> impl Iterator<Item = ((NodeId, u64), Vec<u8>)> {
+        self.subscriptions.kept()
+    }
+
+    /// Takes up a request that was kept, until it expires; says whether it could.
+    pub fn restore_request(&mut self, now_ns: i64, kept: &[u8]) -> bool {
+        let own = std::iter::once((self.stream, self.name.as_str()));
+        let resolve = |query: &_, _| resolve_own(query, own);
+        self.subscriptions.restore(now_ns, kept, resolve, &mut Effects::new()).is_some()
     }
 
     /// Whether every reading has been sent.

@@ -19,6 +19,8 @@ Every configuration begins with:
   node     = \"road-a-1\"            # the node's own name in the registry
   key      = \"road-a-1.key\"        # made by `centauri keygen`
   # counters = \"counters.json\"     # default: standard error, at the end
+  # journal = { path = \"road-a-1.journal\" }  # default: none; after any end nothing is accepted or given out
+                                     # twice, and whom it served it serves again (`centauri journal info`)
 
 A source goes on with:
   [source]

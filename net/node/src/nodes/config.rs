@@ -27,6 +27,9 @@ pub struct NodeConfig {
     /// Frames with a timestamp further than this in the past or future are dropped, in seconds.
     #[serde(default = "ten")]
     pub freshness_s: f64,
+    /// What is kept beyond the end of the process; without it nothing is. A node makes no decisions that would be kept, so `keep_s` and
+    /// `keep_bytes` mean nothing.
+    pub journal: Option<crate::serve::JournalConfig>,
     /// How the node serves those who ask it.
     #[serde(default)]
     pub subscribers: SubscribersConfig,
@@ -271,6 +274,7 @@ impl NodeConfig {
     fn paths(&mut self) -> Vec<&mut PathBuf> {
         let mut all = vec![&mut self.registry, &mut self.key];
         all.extend(&mut self.counters);
+        all.extend(self.journal.as_mut().map(|journal| &mut journal.path));
         all.extend(self.source.as_mut().map(|source| &mut source.readings).filter(|path| **path != *"-"));
         all.extend(self.replica.as_mut().and_then(|replica| Some(&mut replica.decides.as_mut()?.model)));
         all
@@ -308,6 +312,7 @@ impl NodeConfig {
             "found {found} of the tables [source], [replica], [monitor] and [client], expected one"
         );
         crate::serve::positive("freshness_s", self.freshness_s)?;
+        self.journal.as_ref().map_or(Ok(()), crate::serve::JournalConfig::check)?;
         crate::serve::positive("subscribers.ttl_max_s", self.subscribers.ttl_max_s)?;
         crate::serve::positive("subscribers.period_min_s", self.subscribers.period_min_s)?;
         for stream in self.replica.iter().flat_map(|replica| &replica.streams) {

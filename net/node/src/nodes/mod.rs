@@ -2,6 +2,7 @@
 
 mod client;
 mod config;
+mod keeping;
 mod monitor;
 mod replica;
 mod source;
@@ -11,12 +12,15 @@ pub use config::{
     ReplicaTable, SamplesTable, SourceTable, SubscribersConfig, Transport,
 };
 
+use crate::journal::JournalCounters;
 use crate::node::Node;
 use crate::serve::{driver_json, nanoseconds, own_identity, read_registry, tcp_json};
 use anyhow::{Context, anyhow};
-use centauri_roles::{Effect, Effects, Role, SubscriberLimits};
+use centauri_roles::{Effect, Effects, Lasting, Role, SubscriberLimits};
 use centauri_uring::{DatagramDriver, DriverChoice, DriverConfig};
 use centauri_wire::{Limits, Registry, Role as NodeRole, SigningIdentity};
+use keeping::{Found, Keeping};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -27,6 +31,10 @@ struct Parts<'a> {
     identity: SigningIdentity,
     limits: Limits,
     subscribers: SubscriberLimits,
+    /// What an earlier node left, where there is a journal.
+    found: Found,
+    /// The journal, until the node runs.
+    keeping: RefCell<Option<Keeping>>,
 }
 
 /// Runs the node until `stop` is no longer 0; then it tells those whom it asked that nothing more is wanted, writes its counters, and
@@ -43,7 +51,10 @@ pub fn run(config: &NodeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
         _ => NodeRole::Client,
     };
     let identity = own_identity(&config.registry, &registry, &config.node, &config.key, &[role])?;
-    let limits = crate::serve::limits(config.freshness_s);
+    let mut limits = crate::serve::limits(config.freshness_s);
+    let begun = config.journal.as_ref().map(|journal| Keeping::begin(journal, &mut limits, stop));
+    let (keeping, found) =
+        begun.transpose()?.map_or_else(Default::default, |(keeping, found)| (Some(keeping), found));
     let asked = config.subscribers;
     let subscribers = SubscriberLimits {
         subscriptions_max: asked.requests_max,
@@ -52,7 +63,8 @@ pub fn run(config: &NodeConfig, stop: &AtomicUsize) -> anyhow::Result<()> {
         ttl_max_ns: nanoseconds(asked.ttl_max_s),
         period_min_ns: nanoseconds(asked.period_min_s).max(1),
     };
-    let parts = Parts { config, registry, identity, limits, subscribers };
+    let keeping = RefCell::new(keeping);
+    let parts = Parts { config, registry, identity, limits, subscribers, found, keeping };
     match config {
         NodeConfig { source: Some(source), .. } => source::run(&parts, source, stop),
         NodeConfig { replica: Some(replica), .. } => replica::run(&parts, replica, stop),
@@ -85,7 +97,7 @@ impl Parts<'_> {
     }
 
     /// Steps the node until it is to stop; `between` comes before each step.
-    fn drive<R: Role>(
+    fn drive<R: Lasting>(
         &self,
         node: Node<R>,
         stop: &AtomicUsize,
@@ -96,7 +108,7 @@ impl Parts<'_> {
     }
 
     /// As [`Parts::drive`], with what comes of a step going to `seen`.
-    fn drive_seeing<R: Role>(
+    fn drive_seeing<R: Lasting>(
         &self,
         mut node: Node<R>,
         stop: &AtomicUsize,
@@ -104,16 +116,32 @@ impl Parts<'_> {
         mut seen: impl FnMut(Effect<'_>),
         end: impl FnOnce(&mut R, i64, &mut Effects),
     ) -> anyhow::Result<()> {
+        let mut keeping = self.keeping.take();
+        keeping.iter().for_each(|keeping| keeping.restore(node.role_mut()));
         while stop.load(Ordering::Relaxed) == 0 {
             between(&mut node)?;
-            node.step(&mut seen)?;
+            let Some(keeping) = &mut keeping else {
+                node.step(&mut seen)?;
+                continue;
+            };
+            node.role_mut().reserve_until(keeping.handle().reserved_ns());
+            node.step(|effect| {
+                keeping.see(&effect);
+                seen(effect);
+            })?;
+            keeping.keep(node.role());
         }
         node.act(end, seen);
-        self.write_counters(&node)
+        let journal = keeping.map(|keeping| keeping.close(node.role()));
+        self.write_counters(&node, journal)
     }
 
-    /// Writes the role's counters, and the driver's below `driver`.
-    fn write_counters<R: Role>(&self, node: &Node<R>) -> anyhow::Result<()> {
+    /// Writes the role's counters, the driver's below `driver`, and the journal's.
+    fn write_counters<R: Role>(
+        &self,
+        node: &Node<R>,
+        journal: Option<JournalCounters>,
+    ) -> anyhow::Result<()> {
         let counters =
             node.role().counters().into_iter().map(|(name, count)| (name.to_owned(), count.into()));
         let mut counters: serde_json::Map<String, serde_json::Value> = counters.collect();
@@ -121,6 +149,9 @@ impl Parts<'_> {
         counters.insert("datagrams_shed".to_owned(), node.shed().into());
         if let Some(connections) = node.connections() {
             counters.insert("tcp".to_owned(), tcp_json(connections));
+        }
+        for (name, count) in journal.iter().flat_map(JournalCounters::iter) {
+            counters.insert(name.to_owned(), count.into());
         }
         let text = serde_json::to_string(&counters)?;
         match &self.config.counters {

@@ -30,6 +30,12 @@ pub(super) fn run(parts: &Parts<'_>, table: &MonitorTable, stop: &AtomicUsize) -
     let config = MonitorConfig {
         monitored,
         targets: table.targets.clone(),
+        restored: parts
+            .found
+            .distributions
+            .iter()
+            .map(|(name, kept)| (name.clone(), kept.distribution.clone(), kept.published_ns))
+            .collect(),
         limits: parts.limits,
         ..MonitorConfig::default()
     };

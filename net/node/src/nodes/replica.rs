@@ -4,7 +4,7 @@ use super::{DecidesTable, Parts, ReplicaStreamTable, ReplicaTable};
 use crate::backends::{self, BackendChoice, OpenOptions};
 use crate::clock::now_ns;
 use crate::node::Node;
-use crate::serve::{Compiler, nanoseconds, prepare_streams};
+use crate::serve::{Compiler, nanoseconds, prepare_streams, use_distributions};
 use anyhow::{anyhow, bail};
 use centauri_engine::Session;
 use centauri_roles::{
@@ -44,14 +44,14 @@ pub(super) fn run(parts: &Parts<'_>, table: &ReplicaTable, stop: &AtomicUsize) -
         let replica = Replica::new(&config, parts.registry.clone(), parts.identity.clone(), now_ns())?;
         return parts.drive(parts.open(replica)?, stop, |_| Ok(()), end);
     };
-    let prepared = prepare_streams(
+    let mut prepared = prepare_streams(
         &decides.model,
         &parts.config.registry,
         &decides.streams,
         &decides.upstreams,
         &parts.registry,
     )?;
-    let client = ClientConfig {
+    let mut client = ClientConfig {
         streams: prepared.streams,
         spreads: prepared.spreads,
         upstreams: prepared.upstreams,
@@ -59,6 +59,7 @@ pub(super) fn run(parts: &Parts<'_>, table: &ReplicaTable, stop: &AtomicUsize) -
         limits: parts.limits,
         ..ClientConfig::default()
     };
+    use_distributions(&mut client, &mut prepared.fleet, parts.found.distributions.clone());
     let options = OpenOptions { rounds_max: Some(client.streams.len()), ..OpenOptions::default() };
     let compiler = RefCell::new(Compiler::new(prepared.fleet.clone()));
     let session = Session::new(prepared.fleet, backends::open(BackendChoice::Simd, &options)?.backend);

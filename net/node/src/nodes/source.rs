@@ -25,7 +25,9 @@ pub(super) fn run(parts: &Parts<'_>, table: &SourceTable, stop: &AtomicUsize) ->
         ..SourceConfig::new(StreamId(table.stream))
     };
     let is_live = table.readings.as_os_str() == "-";
-    let readings = if is_live { Vec::new() } else { file(&table.readings)? };
+    let mut readings = if is_live { Vec::new() } else { file(&table.readings)? };
+    // An earlier source may have sent them, under other numbers, and a replica would count them once more.
+    readings.retain(|(at, _)| parts.found.done_until_ns.is_none_or(|until| *at > until));
     let readings = Box::new(readings.into_iter());
     let source = Source::new(&config, parts.registry.clone(), parts.identity.clone(), readings, now_ns())?;
     let node = parts.open(source)?;

@@ -8,8 +8,8 @@ use crate::journal::{
     Beginning, Block, BlockBuilder, Entry, Journal, JournalCounters, JournalHandle, OpenedJournal, Place,
     StreamEntry,
 };
-use centauri_engine::Distribution;
-use centauri_roles::{Decided, ReservationPolicy};
+use centauri_engine::{Distribution, Fleet};
+use centauri_roles::{ClientConfig, Decided, ReservationPolicy};
 use std::collections::BTreeMap;
 
 /// The kind of state that published distributions are.
@@ -44,14 +44,7 @@ impl Opening {
         let Some(journal) = &config.journal else { return Ok(None) };
         let streams = stream_entries(prepared);
         let opened = OpenedJournal::open(Place::file(&journal.path), streams)?;
-        if let Some(kept) = opened.state(DISTRIBUTIONS) {
-            let kept = kept.iter().filter_map(|(name, value)| read_distribution(name, value)).collect();
-            let policy = prepared.client.distributions;
-            let (fleet, used) = super::compiler::with_distributions(&prepared.fleet, kept, policy, now_ns());
-            prepared.fleet = fleet;
-            let restored = used.into_iter().map(|(name, kept)| (name, kept.distribution, kept.published_ns));
-            prepared.client.restored = restored.collect();
-        }
+        use_distributions(&mut prepared.client, &mut prepared.fleet, read_distributions(&opened));
         Ok(Some(Self { opened, settings: journal.settings() }))
     }
 
@@ -83,6 +76,23 @@ impl Opening {
     }
 }
 
+/// The distributions that an earlier process kept.
+pub(crate) fn read_distributions(opened: &OpenedJournal) -> BTreeMap<String, Kept> {
+    let kept = opened.state(DISTRIBUTIONS).into_iter().flatten();
+    kept.filter_map(|(name, value)| read_distribution(name, value)).collect()
+}
+
+/// Has a client and its fleet decide by the distributions that were published last.
+pub(crate) fn use_distributions(client: &mut ClientConfig, fleet: &mut Fleet, kept: BTreeMap<String, Kept>) {
+    if kept.is_empty() {
+        return;
+    }
+    let (with_kept, used) = super::compiler::with_distributions(fleet, kept, client.distributions, now_ns());
+    *fleet = with_kept;
+    let restored = used.into_iter().map(|(name, kept)| (name, kept.distribution, kept.published_ns));
+    client.restored = restored.collect();
+}
+
 /// What the journal has to know of the configuration's streams, in their order.
 fn stream_entries(prepared: &Prepared) -> Vec<StreamEntry> {
     let entry = |stream: &centauri_roles::ClientStream| {
@@ -102,7 +112,7 @@ fn stream_entries(prepared: &Prepared) -> Vec<StreamEntry> {
 }
 
 /// Says what an earlier server left and what is missing.
-fn tell(beginning: &Beginning, policy: &ReservationPolicy, now_ns: i64) {
+pub(crate) fn tell(beginning: &Beginning, policy: &ReservationPolicy, now_ns: i64) {
     let Some(reserved_ns) = beginning.found_reserved_ns else {
         tracing::info!("a new journal");
         return;
@@ -149,7 +159,7 @@ impl Keeper {
 }
 
 /// Keeps what was published for the next server.
-pub(super) struct DistributionKeeper {
+pub(crate) struct DistributionKeeper {
     journal: JournalHandle,
     /// By name, when what is kept was published.
     kept: BTreeMap<String, i64>,
@@ -160,12 +170,12 @@ pub(super) struct DistributionKeeper {
 const LOOK_EVERY_NS: i64 = 10_000_000_000;
 
 impl DistributionKeeper {
-    pub(super) fn new(journal: JournalHandle) -> Self {
+    pub(crate) fn new(journal: JournalHandle) -> Self {
         Self { journal, kept: BTreeMap::new(), look_ns: i64::MIN }
     }
 
     /// Keeps those that were published since the last time: at once where there `is_news`, and else now and then.
-    pub(super) fn keep<'a>(
+    pub(crate) fn keep<'a>(
         &mut self,
         now_ns: i64,
         is_news: bool,

@@ -1,17 +1,20 @@
 //! What a server knows of its replicas and of those who asked it, kept beyond the end of the process.
 
 use crate::journal::JournalHandle;
+use centauri_roles::Client;
 use centauri_roles::health::{Ledger, SnapshotError};
 use centauri_wire::NodeId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Kinds of state in the journal.
 const LEDGER: &str = "ledger";
 const REQUESTS: &str = "request";
 /// The ledger goes into the journal in parts of this size.
 const PART_BYTES: usize = 128 << 10;
-/// So often the ledger and the requests are kept, in nanoseconds.
-const KEEP_EVERY_NS: i64 = 60_000_000_000;
+/// So often the ledger is kept, in nanoseconds.
+const LEDGER_EVERY_NS: i64 = 60_000_000_000;
+/// So often requests are kept that were renewed, in nanoseconds; others at once. Much less than they are usually asked for.
+const REQUESTS_EVERY_NS: i64 = 5_000_000_000;
 
 /// State of one kind as the journal has it.
 type Kept = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -51,22 +54,33 @@ impl Left {
 
 /// When what changes all the time is kept again.
 #[derive(Debug)]
-pub(crate) struct Minute {
+pub(crate) struct Again {
+    every_ns: i64,
     due_ns: i64,
 }
 
-impl Minute {
-    pub(crate) fn from(now_ns: i64) -> Self {
-        Self { due_ns: now_ns.saturating_add(KEEP_EVERY_NS) }
+impl Again {
+    fn new(every_ns: i64, now_ns: i64) -> Self {
+        Self { every_ns, due_ns: now_ns.saturating_add(every_ns) }
     }
 
-    /// Whether it has passed; then the next begins.
-    pub(crate) fn has_passed(&mut self, now_ns: i64) -> bool {
-        let has_passed = now_ns >= self.due_ns;
-        if has_passed {
-            *self = Self::from(now_ns);
+    /// For ledgers.
+    pub(crate) fn for_ledgers(now_ns: i64) -> Self {
+        Self::new(LEDGER_EVERY_NS, now_ns)
+    }
+
+    /// For requests.
+    pub(crate) fn for_requests(now_ns: i64) -> Self {
+        Self::new(REQUESTS_EVERY_NS, now_ns)
+    }
+
+    /// Whether it is time; then it is not until as much has passed again.
+    pub(crate) fn is_due(&mut self, now_ns: i64) -> bool {
+        let is_due = now_ns >= self.due_ns;
+        if is_due {
+            *self = Self::new(self.every_ns, now_ns);
         }
-        has_passed
+        is_due
     }
 }
 
@@ -102,36 +116,63 @@ impl LedgerKeeper {
 #[derive(Debug)]
 pub(crate) struct RequestKeeper {
     journal: JournalHandle,
-    /// Keys of those that are kept, those of an earlier process among them.
-    kept: BTreeSet<Vec<u8>>,
+    again: Again,
+    /// What is kept, of an earlier process, too.
+    kept: Kept,
 }
 
 impl RequestKeeper {
     /// In the place of an earlier process, which left this; of the nodes that are `own` to this thread.
-    pub(crate) fn new(journal: JournalHandle, left: &Left, own: impl Fn(NodeId) -> bool) -> Self {
+    pub(crate) fn new(
+        journal: JournalHandle,
+        now_ns: i64,
+        left: &Left,
+        own: impl Fn(NodeId) -> bool,
+    ) -> Self {
         let node = |key: &[u8]| Some(NodeId(u32::from_be_bytes(*key.first_chunk()?)));
-        let is_own = |key: &&Vec<u8>| node(key).is_some_and(&own);
-        Self { journal, kept: left.requests.keys().filter(is_own).cloned().collect() }
+        let kept = left.requests.iter().filter(|(key, _)| node(key).is_some_and(&own));
+        let kept = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
+        Self { journal, again: Again::for_requests(now_ns), kept }
     }
 
-    /// Keeps these and no others.
-    pub(crate) fn keep(&mut self, requests: impl Iterator<Item = ((NodeId, u64), Vec<u8>)>) {
-        let mut kept = BTreeSet::new();
+    /// Keeps these and no others, if it is time again, or where there `is_news`.
+    pub(crate) fn keep<I: Iterator<Item = Request>>(
+        &mut self,
+        now_ns: i64,
+        is_news: bool,
+        requests: impl FnOnce() -> I,
+    ) {
+        if self.again.is_due(now_ns) || is_news {
+            self.keep_now(requests());
+        }
+    }
+
+    /// Keeps these and no others, of which those are written that have changed.
+    pub(crate) fn keep_now(&mut self, requests: impl Iterator<Item = Request>) {
+        let mut kept = Kept::new();
         for ((node, request), bytes) in requests {
             let key = [&node.0.to_be_bytes()[..], &request.to_be_bytes()[..]].concat();
-            self.journal.put_state(REQUESTS, &key, &bytes);
-            kept.insert(key);
+            let before = self.kept.get(&key);
+            if before == Some(&bytes) || self.journal.put_state(REQUESTS, &key, &bytes) {
+                kept.insert(key, bytes);
+            } else if let Some(before) = before {
+                // There was no room: it is tried again.
+                kept.insert(key, before.clone());
+            }
         }
-        for gone in self.kept.difference(&kept) {
+        for gone in self.kept.keys().filter(|key| !kept.contains_key(*key)) {
             self.journal.remove_state(REQUESTS, gone);
         }
         self.kept = kept;
     }
 }
 
+/// A request as it is kept, with its node and number.
+type Request = ((NodeId, u64), Vec<u8>);
+
 /// Keeps what the client of a server of one thread knows.
 pub(super) struct ClientKeeper {
-    minute: Minute,
+    again: Again,
     ledger: LedgerKeeper,
     requests: RequestKeeper,
 }
@@ -140,24 +181,23 @@ impl ClientKeeper {
     /// In the place of an earlier server, which left this.
     pub(super) fn new(journal: &JournalHandle, now_ns: i64, left: &Left) -> Self {
         Self {
-            minute: Minute::from(now_ns),
+            again: Again::for_ledgers(now_ns),
             ledger: LedgerKeeper::new(journal.clone(), left),
-            requests: RequestKeeper::new(journal.clone(), left, |_| true),
+            requests: RequestKeeper::new(journal.clone(), now_ns, left, |_| true),
         }
     }
 
     /// Keeps it if it is time again; requests also when there are others than before.
-    pub(super) fn keep(&mut self, client: &centauri_roles::Client, now_ns: i64, has_news: bool) {
-        if self.minute.has_passed(now_ns) {
-            self.keep_all(client);
-        } else if has_news {
-            self.requests.keep(client.kept_requests());
+    pub(super) fn keep(&mut self, client: &Client, now_ns: i64, has_news: bool) {
+        if self.again.is_due(now_ns) {
+            client.health().into_iter().for_each(|ledger| self.ledger.keep(ledger));
         }
+        self.requests.keep(now_ns, has_news, || client.kept_requests());
     }
 
     /// Keeps it now.
-    pub(super) fn keep_all(&mut self, client: &centauri_roles::Client) {
+    pub(super) fn keep_all(&mut self, client: &Client) {
         client.health().into_iter().for_each(|ledger| self.ledger.keep(ledger));
-        self.requests.keep(client.kept_requests());
+        self.requests.keep_now(client.kept_requests());
     }
 }

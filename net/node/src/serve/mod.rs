@@ -19,7 +19,11 @@ pub use config::ServeConfig;
 pub(crate) use config::{from_toml, nanoseconds, positive};
 pub use health::HealthTable;
 pub use journal::JournalConfig;
-pub(crate) use keeping::{DISTRIBUTIONS, Kept, parse_kept, time_text};
+pub(crate) use keeping::{
+    DISTRIBUTIONS, DistributionKeeper, Kept, parse_kept, read_distributions, tell as tell_beginning,
+    time_text, use_distributions,
+};
+pub(crate) use known::{Left, RequestKeeper};
 pub(crate) use output::{driver_json, tcp_json};
 pub(crate) use setup::{limits, own_identity, prepare_streams, read_registry};
 pub use streams::{StreamConfig, UpstreamConfig};
@@ -32,7 +36,7 @@ use anyhow::Context;
 use centauri_engine::{CompiledModel, Fleet, Stream};
 use centauri_roles::{Client, Effect, Note, Role};
 use centauri_wire::{BatchVerifier, Fallback};
-use keeping::{DistributionKeeper, Keeper, Opening, Recorder};
+use keeping::{Keeper, Opening, Recorder};
 use known::ClientKeeper;
 use output::{AllCounters, DecisionOutput};
 use proofs::Proofs;

@@ -2,7 +2,7 @@
 
 use super::Names;
 use super::keeping::{DistributionKeeper, Keeper, Recorder};
-use super::known::{Left, Minute, RequestKeeper};
+use super::known::{Again, Left, RequestKeeper};
 use super::output::{AllCounters, Lines};
 use super::proofs::Proofs;
 use crate::clock::now_ns;
@@ -125,7 +125,7 @@ pub(super) struct Shard<'n> {
     teller: Teller<'n>,
     /// Where there is a journal: it says how far timestamps may be accepted.
     journal: Option<JournalHandle>,
-    known: Option<(Minute, RequestKeeper)>,
+    known: Option<(Again, RequestKeeper)>,
     distributions: Option<DistributionKeeper>,
 }
 
@@ -161,7 +161,8 @@ impl<'n> Shard<'n> {
         let teller = Teller { names, lines, recorder, has_news, requests_changed, tell, proofs, desk };
         let known = journal.clone().map(|journal| {
             let own = |sender| node.role().is_own_sender(sender);
-            (Minute::from(now_ns()), RequestKeeper::new(journal, left, own))
+            let now = now_ns();
+            (Again::for_ledgers(now), RequestKeeper::new(journal, now, left, own))
         });
         Self { node, fleets, teller, journal, known, distributions }
     }
@@ -182,7 +183,7 @@ impl<'n> Shard<'n> {
         teller.pass_on();
         teller.keep(Recorder::rest);
         if let Some((_, requests)) = known {
-            requests.keep(node.role().kept_requests());
+            requests.keep_now(node.role().kept_requests());
         }
         Ok(Ended { ledger: node.role().health().cloned(), ..ended(node) })
     }
@@ -228,12 +229,10 @@ impl<'n> Shard<'n> {
                 AllCounters { verifier, replicas, ..ended(node).into() }.to_json()
             });
         }
-        if let Some((minute, requests)) = known {
-            let has_passed = minute.has_passed(now_ns());
-            if std::mem::take(&mut teller.requests_changed) || has_passed {
-                requests.keep(node.role().kept_requests());
-            }
-            if let Some(ledger) = node.role().health().filter(|_| has_passed) {
+        if let Some((again, requests)) = known {
+            let (now, has_news) = (now_ns(), std::mem::take(&mut teller.requests_changed));
+            requests.keep(now, has_news, || node.role().kept_requests());
+            if let Some(ledger) = node.role().health().filter(|_| again.is_due(now)) {
                 teller.tell(Told::Ledger(Box::new(ledger.clone())));
             }
         }

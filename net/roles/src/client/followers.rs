@@ -79,7 +79,7 @@ impl Followers {
     pub(super) fn restore(&mut self, now_ns: i64, kept: &[u8], fleet: &Fleet) -> bool {
         let Self { subscriptions, streams, ambiguous, .. } = self;
         let resolve = |query: &Query, _| resolve(fleet, streams, *ambiguous, query);
-        subscriptions.restore(now_ns, kept, resolve, &mut Effects::new())
+        subscriptions.restore(now_ns, kept, resolve, &mut Effects::new()).is_some()
     }
 
     /// Tells other shards what is granted here, and looks what they have granted.

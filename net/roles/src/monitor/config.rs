@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use centauri_engine::Distribution;
 use centauri_wire::{Limits, NodeId, SampleKind};
 
 use super::Estimated;
@@ -128,6 +129,8 @@ pub struct MonitorConfig {
     pub publish_again_ns: i64,
     /// Who is told, in best effort.
     pub targets: Vec<SocketAddr>,
+    /// What an earlier monitor published last, by name, and when: it is published again when it has moved, or when its time has come.
+    pub restored: Vec<(String, Distribution, i64)>,
     /// The acceptance of frames.
     pub limits: Limits,
 }
@@ -149,6 +152,7 @@ impl Default for MonitorConfig {
             publish_distance: 0.02,
             publish_again_ns: 3_000_000_000,
             targets: Vec::new(),
+            restored: Vec::new(),
             limits: Limits::default(),
         }
     }

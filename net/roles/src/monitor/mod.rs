@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use centauri_engine::Distribution;
 use centauri_wire::{MessageView, NodeId, Registry, SampleView, SigningIdentity, Verifier};
 
 pub use config::{Combination, DriftPolicy, MonitorConfig, Monitored};
@@ -86,12 +87,36 @@ impl Monitor {
                 return Err(ConfigError::NameTwice { key: "monitored", name: monitored.name.clone() });
             }
         }
+        for (name, distribution, at_ns) in &config.restored {
+            if let Some(watched) = watched.get_mut(name) {
+                watched.restore(distribution.clone(), *at_ns);
+            }
+        }
         Ok(Self {
             watched,
             config: config.clone(),
             verifier: Verifier::new(registry, config.limits).for_node(identity.id()),
             signer: Signer::new(identity),
             counters: MonitorCounters::default(),
+        })
+    }
+
+    /// Accepts no timestamp from now on that is both after `reserved_ns` and ahead of the clock.
+    pub fn reserve_until(&mut self, reserved_ns: i64) {
+        self.verifier.reserve_until(reserved_ns);
+    }
+
+    /// The newest timestamp of a frame that was accepted.
+    #[must_use]
+    pub fn newest_accepted_ns(&self) -> Option<i64> {
+        self.verifier.newest_accepted_ns()
+    }
+
+    /// What was published last under each name, and when: for [`MonitorConfig::restored`].
+    pub fn published(&self) -> impl Iterator<Item = (&str, &Distribution, i64)> {
+        self.watched.iter().filter_map(|(name, watched)| {
+            let (distribution, at_ns) = watched.last()?;
+            Some((name.as_str(), distribution, at_ns))
         })
     }
 

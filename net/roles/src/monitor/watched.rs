@@ -127,6 +127,16 @@ impl Watched {
         self.last = Some((distribution, now_ns));
     }
 
+    /// What was published last, and when.
+    pub(super) fn last(&self) -> Option<(&Distribution, i64)> {
+        self.last.as_ref().map(|(distribution, at_ns)| (distribution, *at_ns))
+    }
+
+    /// Goes on from what was published before a restart.
+    pub(super) fn restore(&mut self, distribution: Distribution, at_ns: i64) {
+        self.last = Some((distribution, at_ns));
+    }
+
     fn estimate(&self, now_ns: i64, config: &MonitorConfig) -> Option<Distribution> {
         let half_life_ns = config.half_life_ns;
         let worth = self.rings.values().map(|ring| (ring, ring.worth(now_ns, half_life_ns)));

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use centauri_engine::{Fleet, Session, Status};
+use centauri_engine::{Distribution, Fleet, Session, Status};
 use centauri_wire::{MessageKind, NodeId, Registry, SigningIdentity, StreamId};
 
 use crate::compute::Certainty;
@@ -101,6 +101,35 @@ impl Relay {
     #[must_use]
     pub fn fleet(&self) -> &Fleet {
         self.client.fleet()
+    }
+
+    /// Accepts no timestamp from now on that is both after `reserved_ns` and ahead of the clock.
+    pub fn reserve_until(&mut self, reserved_ns: i64) {
+        self.client.reserve_until(reserved_ns);
+        self.replica.reserve_until(reserved_ns);
+    }
+
+    /// The newest timestamp of a frame that was accepted.
+    #[must_use]
+    pub fn newest_accepted_ns(&self) -> Option<i64> {
+        self.client.newest_accepted_ns().max(self.replica.newest_accepted_ns())
+    }
+
+    /// The requests that it serves as bytes, by node and number, to be kept over a restart.
+    pub fn kept_requests(&self) -> impl Iterator<Item = ((NodeId, u64), Vec<u8>)> {
+        self.replica.kept_requests()
+    }
+
+    /// Takes up a request that was kept, until it expires; says whether it could.
+    pub fn restore_request(&mut self, now_ns: i64, kept: &[u8]) -> bool {
+        let is_restored = self.replica.restore_request(now_ns, kept);
+        self.tell_who_waits(now_ns);
+        is_restored
+    }
+
+    /// As [`Client::published`].
+    pub fn published(&self) -> impl Iterator<Item = (&str, &Distribution, i64)> {
+        self.client.published()
     }
 
     /// Tells all that were asked that nothing more is wanted.

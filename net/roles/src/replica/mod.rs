@@ -178,6 +178,34 @@ impl Replica {
         self.due.clear();
     }
 
+    /// Accepts no timestamp from now on that is both after `reserved_ns` and ahead of the clock.
+    pub fn reserve_until(&mut self, reserved_ns: i64) {
+        self.verifier.reserve_until(reserved_ns);
+    }
+
+    /// The newest timestamp of a frame that was accepted.
+    #[must_use]
+    pub fn newest_accepted_ns(&self) -> Option<i64> {
+        self.verifier.newest_accepted_ns()
+    }
+
+    /// The requests that it serves as bytes, by node and number, to be kept over a restart.
+    pub fn kept_requests(&self) -> impl Iterator<Item = ((NodeId, u64), Vec<u8>)> {
+        self.subscriptions.kept()
+    }
+
+    /// Takes up a request that was kept, until it expires, and begins what it asks for; says whether it could.
+    pub fn restore_request(&mut self, now_ns: i64, kept: &[u8]) -> bool {
+        let own = self.logicals.iter().filter(|logical| !logical.retired).map(|logical| logical.stream);
+        let resolve = |query: &_, terms| self.plans.resolve(query, terms, own);
+        let granted = self.subscriptions.restore(now_ns, kept, resolve, &mut Effects::new());
+        let Some((query, terms)) = granted else { return false };
+        self.begin(now_ns, &query, terms);
+        // Nothing ends here, so there is nothing to tell anybody.
+        self.end_unasked(now_ns, &mut Effects::new());
+        true
+    }
+
     fn accept(&mut self, now_ns: i64, from: SocketAddr, accepted: &Accepted<'_>, effects: &mut Effects) {
         let header = accepted.header();
         match accepted.message() {

@@ -251,15 +251,16 @@ impl Subscriptions {
         })
     }
 
-    /// Takes up a subscription that was kept, as if it had just been asked for, until it expires; says whether it could.
+    /// Takes up a subscription that was kept, as if it had just been asked for, until it expires; gives what was granted, if it
+    /// could.
     pub(crate) fn restore(
         &mut self,
         now_ns: i64,
         bytes: &[u8],
         resolve: impl FnOnce(&Query, Terms) -> Result<Grant, Refusal>,
         effects: &mut Effects,
-    ) -> bool {
-        let Some(kept) = Kept::decode(bytes).filter(|kept| kept.expires_ns > now_ns) else { return false };
+    ) -> Option<(Query, Terms)> {
+        let kept = Kept::decode(bytes).filter(|kept| kept.expires_ns > now_ns)?;
         let header = Header { sender: kept.node, receiver: None, timestamp_ns: kept.timestamp_ns };
         let action = RequestAction::Start {
             query: &kept.query,
@@ -268,8 +269,7 @@ impl Subscriptions {
             period_ns: kept.period_ns.unsigned_abs(),
         };
         let request = Request { request_id: kept.request_id, action };
-        let reply = self.request(now_ns, kept.address, header, &request, resolve, effects);
-        reply.is_some_and(|reply| reply.granted.is_some())
+        self.request(now_ns, kept.address, header, &request, resolve, effects)?.granted
     }
 
     /// Whether what is asked for, or on whose behalf, may have changed since the last call.

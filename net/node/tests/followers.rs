@@ -380,7 +380,7 @@ fn a_follower_connects_again_to_a_server_that_was_killed() {
     kill(server);
     site.edit("serve.toml", "[tcp]\nlisten = \"127.0.0.1:0\"", &format!("[tcp]\nlisten = \"{tcp}\""));
     site.edit("serve.toml", "listen = \"127.0.0.1:0\"", &format!("listen = \"{at}\""));
-    let server = Server::start(&site, "auto");
+    let server = start_at(&site, at);
     let start = Instant::now();
     let traffic = Traffic::to(server.address);
     let after = phone.follow(3);

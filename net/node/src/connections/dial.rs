@@ -100,8 +100,9 @@ impl Dial {
         let (tell, outcome) = sync_channel(1);
         let to = self.to;
         let connect = move || {
+            let connected = TcpStream::connect_timeout(&to, ATTEMPT).and_then(not_itself);
             // Nobody listens when the node has ended.
-            let _ = tell.send(TcpStream::connect_timeout(&to, ATTEMPT));
+            let _ = tell.send(connected);
         };
         match std::thread::Builder::new().name("dial".to_owned()).spawn(connect) {
             Ok(_) => self.state = State::Trying(outcome),
@@ -114,5 +115,41 @@ impl Dial {
         tracing::warn!(to = %self.to, %why, pause_ms, "not connected; trying again");
         self.state = State::Pausing { until_ns: now_ns.saturating_add(self.pause_ns) };
         self.pause_ns = (self.pause_ns * 2).min(PAUSE_MAX_NS);
+    }
+}
+
+/// Refuses a connection to itself: where nobody listens on a port of this machine that the system also gives to those who connect,
+/// it may give one the port that it connects to, and both ends are then the same.
+fn not_itself(stream: TcpStream) -> io::Result<TcpStream> {
+    if stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_to_itself_is_none() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let to = listener.local_addr().unwrap();
+        assert!(TcpStream::connect(to).and_then(not_itself).is_ok());
+        drop(listener);
+        let mut own = None;
+        // The system gives ports out in an order of its own; often enough this one comes within some ten thousand.
+        for _ in 0..200_000 {
+            if let Ok(stream) = TcpStream::connect(to) {
+                own = Some(stream);
+                break;
+            }
+        }
+        let Some(own) = own else {
+            println!("skipped: the system gave out another port each time");
+            return;
+        };
+        assert_eq!(own.local_addr().unwrap(), to);
+        assert!(not_itself(own).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! The configuration file's table for the journal.
 
-use super::config::{nanoseconds, positive};
+use super::values::{nanoseconds, positive};
 use crate::journal::{JournalSettings, Retention};
 use anyhow::ensure;
 use centauri_roles::ReservationPolicy;

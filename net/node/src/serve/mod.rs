@@ -13,10 +13,11 @@ mod shard;
 mod shards;
 mod streams;
 mod tcp;
+mod values;
+mod written;
 
 pub(crate) use compiler::Compiler;
 pub use config::ServeConfig;
-pub(crate) use config::{from_toml, nanoseconds, positive};
 pub use health::HealthTable;
 pub use journal::JournalConfig;
 pub(crate) use keeping::{
@@ -28,6 +29,7 @@ pub(crate) use output::{driver_json, tcp_json};
 pub(crate) use setup::{limits, own_identity, prepare_streams, read_registry};
 pub use streams::{StreamConfig, UpstreamConfig};
 pub use tcp::TcpConfig;
+pub(crate) use values::{from_toml, nanoseconds, positive};
 
 use crate::clock::now_ns;
 use crate::http::{Desk, Http};

@@ -1,8 +1,9 @@
 //! From a configuration to the parts of a server.
 
-use super::config::{ServeConfig, nanoseconds};
+use super::config::ServeConfig;
 use super::proofs::Proofs;
 use super::streams::{Computed, StreamConfig, UpstreamConfig};
+use super::values::nanoseconds;
 use crate::backends::{self, OpenOptions};
 use crate::connections::Connections;
 use anyhow::{Context, anyhow, bail};

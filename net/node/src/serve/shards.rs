@@ -1,12 +1,13 @@
 //! The server divided among threads: each receives and verifies for its senders, and decides its streams.
 
 use super::compiler::Compiler;
-use super::config::{ServeConfig, nanoseconds};
+use super::config::ServeConfig;
 use super::keeping::{Keeper, Opening};
 use super::known::{LedgerKeeper, Left};
 use super::output::{AllCounters, DecisionOutput};
 use super::proofs::Proofs;
 use super::shard::{self, Ended, Shard, Told};
+use super::values::nanoseconds;
 use super::{Names, health, keep, setup, tell_verifier};
 use crate::clock::now_ns;
 use crate::http::{Desk, Http};

@@ -1,6 +1,6 @@
 //! The streams of a configuration file, and who is asked for them.
 
-use super::config::{SECONDS_MAX, nanoseconds, positive};
+use super::values::{SECONDS_MAX, nanoseconds, positive};
 use anyhow::{anyhow, ensure};
 use centauri_roles::{ComputationQuery, ComputationUpstream};
 use centauri_wire::{NodeId, StreamId};

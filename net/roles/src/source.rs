@@ -131,7 +131,7 @@ impl Source {
     pub fn restore_request(&mut self, now_ns: i64, kept: &[u8]) -> bool {
         let own = std::iter::once((self.stream, self.name.as_str()));
         let resolve = |query: &_, _| resolve_own(query, own);
-        self.subscriptions.restore(now_ns, kept, resolve, &mut Effects::new()).is_some()
+        self.subscriptions.restore(now_ns, kept, self.verifier.registry(), resolve).is_some()
     }
 
     /// Whether every reading has been sent.

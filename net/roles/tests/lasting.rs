@@ -6,9 +6,10 @@ use centauri_engine::{
     Computation, Distribution, Fleet, ModelSet, OutputSpec, ScalarBackend, Session, StreamSpec, Support,
 };
 use centauri_roles::*;
-use centauri_wire::{Limits, NodeId, Outcome, StreamId};
+use centauri_wire::{Limits, NodeId, Outcome, Registry, StreamId};
 use common::world::{S, World};
 use common::*;
+use std::sync::Arc;
 
 const MINUTE: u64 = 60_000_000_000;
 
@@ -17,6 +18,10 @@ fn limits(now_ns: i64) -> Limits {
 }
 
 fn source(now_ns: i64) -> Source {
+    source_among(registry(), now_ns)
+}
+
+fn source_among(registry: Arc<Registry>, now_ns: i64) -> Source {
     let readings = (now_ns / S..90).map(|second| (second * S + 100 * MS, 50.0 + second as f64));
     let config = SourceConfig {
         name: "road".into(),
@@ -24,7 +29,7 @@ fn source(now_ns: i64) -> Source {
         limits: limits(now_ns),
         ..SourceConfig::new(StreamId(5))
     };
-    Source::new(&config, registry(), identity(SOURCES[0]), Box::new(readings), now_ns).unwrap()
+    Source::new(&config, registry, identity(SOURCES[0]), Box::new(readings), now_ns).unwrap()
 }
 
 fn catalogue() -> Catalogue {
@@ -157,4 +162,18 @@ fn a_role_with_a_reservation_accepts_nothing_ahead_of_it() {
     check(source(0), SOURCES[0]);
     check(replica(0), REPLICAS[0]);
     check(relay(0), RELAYS[0]);
+}
+
+#[test]
+fn a_node_that_has_left_the_registry_is_not_served_again() {
+    let mut old = source(0);
+    for (at, node) in (0..).zip([REPLICAS[0], REPLICAS[1]]) {
+        ask(SOURCES[0], &mut old, 9 * S + at, node, start(1, "road", MINUTE, 1, MINUTE), &mut Effects::new());
+    }
+    let kept = Lasting::kept_requests(&old);
+    let nodes = registry().nodes().iter().filter(|entry| entry.id != REPLICAS[0]).cloned().collect();
+    let mut next = source_among(Arc::new(Registry::new(nodes).unwrap()), 10 * S);
+    let restored = kept.iter().filter(|(_, bytes)| next.restore_request(10 * S, bytes)).count();
+    assert_eq!((kept.len(), restored), (2, 1));
+    assert!(Lasting::kept_requests(&next).iter().all(|((node, _), _)| *node == REPLICAS[1]));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use centauri_engine::{Decision, Fleet, Report, Status};
-use centauri_wire::{DecisionRecord, FRAME_BYTES_DATAGRAM, Header, Request, StreamId};
+use centauri_wire::{DecisionRecord, FRAME_BYTES_DATAGRAM, Header, Registry, Request, StreamId};
 
 use super::granted::Granted;
 use crate::requests::{
@@ -76,10 +76,10 @@ impl Followers {
     }
 
     /// Takes up a subscription that was kept; says whether it could.
-    pub(super) fn restore(&mut self, now_ns: i64, kept: &[u8], fleet: &Fleet) -> bool {
+    pub(super) fn restore(&mut self, now_ns: i64, kept: &[u8], registry: &Registry, fleet: &Fleet) -> bool {
         let Self { subscriptions, streams, ambiguous, .. } = self;
         let resolve = |query: &Query, _| resolve(fleet, streams, *ambiguous, query);
-        subscriptions.restore(now_ns, kept, resolve, &mut Effects::new()).is_some()
+        subscriptions.restore(now_ns, kept, registry, resolve).is_some()
     }
 
     /// Tells other shards what is granted here, and looks what they have granted.

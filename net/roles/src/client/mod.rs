@@ -307,7 +307,7 @@ impl Client {
 
     /// Takes up a subscription that was kept, until it expires; says whether it could: its streams may be gone.
     pub fn restore_request(&mut self, now_ns: i64, kept: &[u8]) -> bool {
-        self.followers.restore(now_ns, kept, self.session.fleet())
+        self.followers.restore(now_ns, kept, self.verifier.registry(), self.session.fleet())
     }
 
     fn know_spreads(&mut self, config: &ClientConfig) -> Result<(), ConfigError> {

@@ -198,7 +198,7 @@ impl Replica {
     pub fn restore_request(&mut self, now_ns: i64, kept: &[u8]) -> bool {
         let own = self.logicals.iter().filter(|logical| !logical.retired).map(|logical| logical.stream);
         let resolve = |query: &_, terms| self.plans.resolve(query, terms, own);
-        let granted = self.subscriptions.restore(now_ns, kept, resolve, &mut Effects::new());
+        let granted = self.subscriptions.restore(now_ns, kept, self.verifier.registry(), resolve);
         let Some((query, terms)) = granted else { return false };
         self.begin(now_ns, &query, terms);
         // Nothing ends here, so there is nothing to tell anybody.

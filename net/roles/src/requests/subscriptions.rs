@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use centauri_wire::{Header, NodeId, Outcome, REASON_BYTES_MAX, Request, RequestAction, StreamId};
+use centauri_wire::{Header, NodeId, Outcome, REASON_BYTES_MAX, Registry, Request, RequestAction, StreamId};
 
 use super::cancelled::Cancelled;
 use super::grant::{Grant, Refusal, Reply, Terms, Wanted};
@@ -189,10 +189,12 @@ impl Subscriptions {
         &mut self,
         now_ns: i64,
         bytes: &[u8],
+        registry: &Registry,
         resolve: impl FnOnce(&Query, Terms) -> Result<Grant, Refusal>,
-        effects: &mut Effects,
     ) -> Option<(Query, Terms)> {
         let kept = Kept::decode(bytes).filter(|kept| kept.expires_ns > now_ns)?;
+        // One that has been taken out of the registry would not be served if it asked.
+        registry.by_id(kept.node)?;
         let header = Header { sender: kept.node, receiver: None, timestamp_ns: kept.timestamp_ns };
         let action = RequestAction::Start {
             query: &kept.query,
@@ -201,7 +203,8 @@ impl Subscriptions {
             period_ns: kept.period_ns.unsigned_abs(),
         };
         let request = Request { request_id: kept.request_id, action };
-        self.request(now_ns, kept.address, header, &request, resolve, effects)?.granted
+        // Who subscribed has been told of before.
+        self.request(now_ns, kept.address, header, &request, resolve, &mut Effects::new())?.granted
     }
 
     /// Whether what is asked for, or on whose behalf, may have changed since the last call.

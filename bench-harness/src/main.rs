@@ -44,7 +44,7 @@ fn main() -> ExitCode {
             Ok(Verdict::Alike) => ExitCode::SUCCESS,
             Ok(Verdict::Different) => ExitCode::from(1),
             Ok(Verdict::Lossy) => {
-                ended(Err(anyhow::anyhow!("something did not arrive: nothing is compared")))
+                ended(Err(anyhow::anyhow!("in some runs something did not arrive: those are not compared")))
             }
             Err(error) => ended(Err(error)),
         },

@@ -5,15 +5,14 @@ use centauri_bench::routes::lie::Lie;
 use centauri_bench::routes::{Options, data, live};
 use std::path::Path;
 
+/// Loopback loses nothing at this pace, but on a machine that has other work something may not come within a second.
+const ATTEMPTS: usize = 3;
+
 fn check(routes: &Routes, lie: Lie) -> live::Live {
-    let found = live::compare(routes, &Options::default(), lie).unwrap();
+    let mut attempts = (0..ATTEMPTS).map(|_| live::compare(routes, &Options::default(), lie).unwrap());
+    let found = attempts.find(|found| found.lost == 0).expect("once all arrives");
     println!("{}: {found:?}", routes.choice);
     assert_eq!(found.departures, routes.halves().1.len());
-    // Loopback loses nothing at this pace; if it does, decisions may differ, and it is told instead.
-    if found.lost > 0 {
-        println!("skipped the comparison: {} times something was lost on the way", found.lost);
-        return found;
-    }
     assert_eq!(found.reports_same, found.departures, "{found:?}");
     assert_eq!(found.same, [found.departures; 2], "{found:?}");
     // Some 1e-9 of the times has been seen.
@@ -84,15 +83,12 @@ fn the_command_compares_what_it_is_given_and_says_what_is_wrong() {
     let found = command(&["--readings", path, "--choice", "ring"]);
     let error = String::from_utf8(found.stderr).unwrap();
     assert!(error.contains("found no choice \"ring\", expected one of swing"), "{error}");
-    let found = command(&["--readings", path, "--lie", "push_30sd", "--json"]);
+    let mut attempts = (0..ATTEMPTS).map(|_| command(&["--readings", path, "--lie", "push_30sd", "--json"]));
+    let found = attempts.find(|found| found.status.code() != Some(2)).expect("once all arrives");
     let line: serde_json::Value = serde_json::from_slice(&found.stdout).unwrap();
     assert_eq!((&line["choice"], &line["lie"]), (&"swing".into(), &"push_30sd".into()), "{line}");
-    if line["lost"] == 0 {
-        assert_eq!(found.status.code(), Some(0), "{line}");
-        assert_eq!((&line["departures"], &line["alike"]), (&30.into(), &30.into()), "{line}");
-        let first = line["first"].as_u64().unwrap();
-        assert!((1..30).contains(&first), "{line}");
-    } else {
-        assert_eq!(found.status.code(), Some(2), "{line}");
-    }
+    assert_eq!(found.status.code(), Some(0), "{line}");
+    assert_eq!((&line["departures"], &line["alike"]), (&30.into(), &30.into()), "{line}");
+    let first = line["first"].as_u64().unwrap();
+    assert!((1..30).contains(&first), "{line}");
 }

@@ -197,7 +197,7 @@ impl<R: Role> Node<R> {
         let mut count = 0;
         for effect in self.effects.iter() {
             if let (Effect::Send { to, bytes }, Some(connections)) = (effect, &mut self.connections)
-                && connections.send(now, to, bytes)
+                && connections.send(to, bytes)
             {
                 continue;
             }

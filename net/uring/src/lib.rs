@@ -70,6 +70,6 @@ pub use opening::{open, open_with_probe};
 pub use ring::{RingFeatures, probe_io_uring};
 pub use sending::Outgoing;
 pub use tcp::{
-    Chunk, ConnectionId, End, TcpConfig, TcpConfigError, TcpCounters, TcpDriver, TcpSink, adopt_tcp,
+    Chunk, ConnectionId, End, TcpConfig, TcpConfigError, TcpCounters, TcpDriver, TcpSink, Waiting, adopt_tcp,
     open_tcp, tcp_limits,
 };

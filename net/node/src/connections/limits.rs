@@ -3,7 +3,8 @@
 /// What connections are held to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// Most connections at a time. Memory is at most this times 64 KiB, for frames that have come in part.
+    /// Most connections at a time. Memory is at most this times 64 KiB, for frames that have come in part, and this
+    /// times the driver's [`send_bytes_max`](centauri_uring::TcpConfig::send_bytes_max), for those of which the peers do not read what they are sent.
     pub connections_max: usize,
     /// Most connections of one address at a time; of one /64 network with IPv6.
     pub per_address_max: usize,
@@ -14,7 +15,7 @@ pub struct ConnectionLimits {
     pub idle_ns: i64,
     /// So many frames in a row that are not accepted end a connection.
     pub refused_in_a_row_max: u32,
-    /// So long a peer may leave no room for what it is sent, in nanoseconds.
+    /// So long a peer may take nothing of what waits for it, in nanoseconds.
     pub unread_ns: i64,
 }
 
@@ -67,6 +68,6 @@ pub struct ConnectionCounters {
     pub closed_unread: u64,
     /// Frames that were put behind what waits to be sent.
     pub frames_sent: u64,
-    /// Frames that were not sent: the connection was over, or its peer had left no room.
+    /// Frames that were not sent: the connection was over, or too much waited for its peer.
     pub frames_unsent: u64,
 }

@@ -1,7 +1,7 @@
 //! The connections that are open, by what each has shown of itself.
 
 use super::{ConnectionCounters, ConnectionLimits};
-use centauri_uring::ConnectionId;
+use centauri_uring::{ConnectionId, Waiting};
 use centauri_wire::{FRAME_BYTES_MAX, Reassembler};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -20,8 +20,24 @@ pub(super) struct Peer {
     pub(super) begun_ns: Option<i64>,
     pub(super) proven: bool,
     pub(super) refused_in_a_row: u32,
-    /// Since when there has been no room for what it is sent.
+    /// Since when it has taken nothing of what waits for it.
     pub(super) unread_ns: Option<i64>,
+    /// Bytes that it had taken when it was looked at last.
+    pub(super) taken: u64,
+}
+
+impl Peer {
+    /// Looks whether it takes what it is sent.
+    pub(super) fn look(&mut self, now_ns: i64, waiting: Waiting) {
+        if waiting.bytes == 0 {
+            self.unread_ns = None;
+        } else if waiting.taken != self.taken {
+            self.unread_ns = Some(now_ns);
+        } else {
+            self.unread_ns.get_or_insert(now_ns);
+        }
+        self.taken = waiting.taken;
+    }
 }
 
 /// Why this side closes a connection.
@@ -80,6 +96,7 @@ impl Peers {
             proven: false,
             refused_in_a_row: 0,
             unread_ns: None,
+            taken: 0,
         };
         self.by_id.insert(id, peer);
         if self.by_network.get(&network).is_some_and(|count| *count > self.limits.per_address_max) {

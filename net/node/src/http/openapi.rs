@@ -41,9 +41,17 @@ static GUARDED: LazyLock<String> = LazyLock::new(|| Description::openapi().to_js
 
 /// Of a server without: none is asked for, and none is wrong.
 static OPEN: LazyLock<String> = LazyLock::new(|| {
-    let mut open = Description::openapi();
-    open.security = None;
-    open.to_json().unwrap_or_default()
+    let mut open = serde_json::to_value(Description::openapi()).unwrap_or_default();
+    let remove = |from: Option<&mut serde_json::Value>, key| {
+        from.and_then(serde_json::Value::as_object_mut).and_then(|from| from.remove(key));
+    };
+    remove(Some(&mut open), "security");
+    remove(open.get_mut("components"), "securitySchemes");
+    let paths = open.get_mut("paths").and_then(serde_json::Value::as_object_mut);
+    for path in paths.into_iter().flat_map(serde_json::Map::values_mut) {
+        remove(path.pointer_mut("/get/responses"), "401");
+    }
+    open.to_string()
 });
 
 /// The description; it tells no secrets, so nobody is asked for a token.

@@ -13,7 +13,8 @@ use std::net::SocketAddr;
 pub struct TcpConfig {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// Most connections at a time; each may hold a frame of up to 64 KiB that has come in part.
+    /// Most connections at a time; each may hold a frame of up to 64 KiB that has come in part, and
+    /// `send_bytes_max`.
     #[serde(default = "connections_max")]
     pub connections_max: usize,
     /// Most connections of one address at a time (IPv6: of one /64 network).
@@ -38,7 +39,7 @@ pub struct TcpConfig {
     /// Most bytes of answers and decisions that wait for a peer to read them; those that find no room are not sent to it.
     #[serde(default = "send_bytes_max")]
     pub send_bytes_max: usize,
-    /// So long a peer may leave no room for what it is sent, in seconds.
+    /// So long a peer may take nothing of what waits for it, in seconds.
     #[serde(default = "unread_s")]
     pub unread_s: f64,
 }

@@ -129,8 +129,8 @@ struct Asked {
     due_ns: i64,
     /// When it was asked last.
     last_ns: Option<i64>,
-    /// What is asked for has changed since: an answer is to something else.
-    is_other: bool,
+    /// So many answers may be to what was asked for before.
+    foreign: u32,
     /// When it was asked first of the times since it answered last.
     sent_ns: Option<i64>,
     /// How often it was asked since.
@@ -151,7 +151,6 @@ impl Asked {
     fn note_sent(&mut self, now_ns: i64) {
         self.open = self.open.saturating_add(1);
         self.last_ns = Some(now_ns);
-        self.is_other = false;
         self.sent_ns = self.sent_ns.or(Some(now_ns));
         self.sent = self.sent.saturating_add(1);
     }
@@ -258,7 +257,7 @@ impl Upstreams {
             period_ns,
             due_ns: now_ns,
             last_ns: None,
-            is_other: false,
+            foreign: 0,
             sent_ns: None,
             sent: 0,
             stale: 0,
@@ -298,7 +297,7 @@ impl Upstreams {
                 // Nodes of a circle that refuse each other all at once would otherwise ask each other anew as fast as they answer.
                 let again_ns = known.last_ns.map_or(now_ns, |last| last.saturating_add(self.policy.retry_ns));
                 (known.query, known.due_ns, known.heard) = (text, again_ns.max(now_ns), false);
-                known.is_other = true;
+                known.foreign = known.open.min(u32::from(Asked::STALE_MAX));
                 self.due_ns = Some(self.due_ns.map_or(known.due_ns, |due| due.min(known.due_ns)));
             }
             Some(_) => {}
@@ -373,7 +372,9 @@ impl Upstreams {
             self.refused += 1;
         }
         // After a refusal it is asked again all the same: quotas and places become free.
-        if !asked.is_other {
+        if asked.foreign > 0 {
+            asked.foreign -= 1;
+        } else {
             asked.due_ns = now_ns.saturating_add(half(self.policy.ttl_ns));
         }
         if refused.is_some() && refused != asked.refused {
@@ -513,6 +514,55 @@ mod tests {
         assert_eq!(sent_at[..5], [0, 250, 500, 15_500, 15_750]);
         assert_eq!(sent_at[5], 30_750);
         assert!(sent_at[6..].iter().zip(&sent_at[5..]).all(|(later, before)| later - before == 250));
+    }
+
+    /// Asked at 0; it changes at 100 ms, and the answer to what was asked before comes when the new request has been sent and lost.
+    #[test]
+    fn an_answer_to_what_was_asked_before_does_not_put_off_what_is_asked_now() {
+        let (mut all, mut signer) = upstreams();
+        let need = |all: &mut Upstreams, stream: u32, now_ns: i64| {
+            let query = StreamQuery::of([StreamId(stream)]).into();
+            all.need((FROM, Reason::Several), ([127, 0, 0, 1], 9).into(), query, (1, 1), now_ns);
+        };
+        let answer = |all: &mut Upstreams, now_ns: i64| {
+            let header = Header { sender: FROM, receiver: Some(NodeId(7)), timestamp_ns: now_ns };
+            let request_id = Reason::Several.request_id();
+            let answer =
+                Answer { request_id, outcome: Outcome::Granted, ttl_ns: 1, period_ns: 1, reason: "" };
+            all.answered(now_ns, header, &answer, &mut Effects::new());
+        };
+        let mut sent = |all: &mut Upstreams, now_ns: i64| {
+            let mut effects = Effects::new();
+            all.tick(now_ns, &mut signer, &mut effects);
+            effects.sends().count()
+        };
+        need(&mut all, 1, 0);
+        assert_eq!(sent(&mut all, 0), 2);
+        answered(&mut all, 0, 0, Outcome::Granted);
+        need(&mut all, 2, 100 * MS);
+        assert_eq!((sent(&mut all, 249 * MS), sent(&mut all, 250 * MS)), (0, 1));
+        answer(&mut all, 280 * MS);
+        assert_eq!((sent(&mut all, 499 * MS), sent(&mut all, 500 * MS)), (0, 1));
+        answer(&mut all, 600 * MS);
+        // The first request is due again at 15 s.
+        assert_eq!((sent(&mut all, 15_000 * MS), sent(&mut all, 15_240 * MS)), (1, 0));
+        answered(&mut all, 15_240 * MS, 15_240 * MS, Outcome::Granted);
+        assert_eq!((sent(&mut all, 15_599 * MS), sent(&mut all, 15_600 * MS)), (0, 1));
+    }
+
+    #[test]
+    fn another_way_to_a_node_has_it_asked_at_once() {
+        let (mut all, mut signer) = upstreams();
+        all.tick(0, &mut signer, &mut Effects::new());
+        answered(&mut all, 0, 0, Outcome::Granted);
+        assert_eq!(all.next_deadline(), Some(15_000 * MS));
+        all.ask_again(2_000 * MS);
+        let mut effects = Effects::new();
+        all.tick(2_000 * MS, &mut signer, &mut effects);
+        assert_eq!((effects.sends().count(), all.next_deadline()), (1, Some(2_250 * MS)));
+        all.cancel(2_100 * MS, &mut signer, &mut effects);
+        all.ask_again(2_200 * MS);
+        assert_eq!(all.next_deadline(), None);
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub mod tcp_limits {
     pub const BUFFER_BYTES_MIN: usize = 2_048;
     /// Largest receive buffer.
     pub const BUFFER_BYTES_MAX: usize = 1 << 20;
-    /// Least room for what waits to be sent on a connection.
-    pub const SEND_BYTES_MIN: usize = 1_024;
+    /// Least room for what waits to be sent on a connection: twice the largest frame that Centauri sends.
+    pub const SEND_BYTES_MIN: usize = 1 << 17;
     /// Most room for what waits to be sent on a connection.
     pub const SEND_BYTES_MAX: usize = 64 << 20;
     /// Most memory that all receive buffers of one driver may take together.
@@ -151,7 +151,7 @@ mod tests {
             TcpConfig { buffers: 8_192, ..good },
             TcpConfig { buffer_bytes: 2_047, ..good },
             TcpConfig { buffer_bytes: (1 << 20) + 1, ..good },
-            TcpConfig { send_bytes_max: 1_023, ..good },
+            TcpConfig { send_bytes_max: (1 << 17) - 1, ..good },
             TcpConfig { send_bytes_max: (64 << 20) + 1, ..good },
             TcpConfig { buffers: 512, buffer_bytes: 1 << 20, ..good },
         ] {

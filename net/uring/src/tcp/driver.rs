@@ -15,6 +15,15 @@ pub struct Chunk<'a> {
     pub bytes: &'a [u8],
 }
 
+/// What waits to be sent on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// Bytes that the kernel does not have yet.
+    pub bytes: usize,
+    /// Bytes that it has taken since the connection began.
+    pub taken: u64,
+}
+
 /// How a connection ended that was not closed by this side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
@@ -81,6 +90,9 @@ pub trait TcpDriver: Send + std::fmt::Debug {
     /// What the kernel reports of the ring, or a call on another thread. A connection that is broken is told of by
     /// [`receive`](Self::receive).
     fn flush(&mut self) -> io::Result<()>;
+
+    /// What waits to be sent on a connection; `None` if it is over.
+    fn waiting(&self, connection: ConnectionId) -> Option<Waiting>;
 
     /// Closes a connection; what of it has not been handed over or sent is lost. One that is over already is no error.
     fn close(&mut self, connection: ConnectionId);

@@ -3,7 +3,7 @@
 use super::listener::{Listener, canonical};
 use super::outbox::Flushed;
 use super::table::{ConnectionId, Table};
-use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
+use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink, Waiting};
 use crate::DriverKind;
 use crate::epoll::{control, control_events, create};
 use crate::socket::check;
@@ -211,6 +211,10 @@ impl TcpDriver for EpollTcp {
 
     fn queue(&mut self, connection: ConnectionId, parts: &[&[u8]]) -> bool {
         self.table.queue(connection, parts, &mut self.counters)
+    }
+
+    fn waiting(&self, connection: ConnectionId) -> Option<Waiting> {
+        self.table.waiting(connection)
     }
 
     fn flush(&mut self) -> io::Result<()> {

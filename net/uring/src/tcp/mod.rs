@@ -13,6 +13,6 @@ mod table;
 
 pub use config::{TcpConfig, TcpConfigError, tcp_limits};
 pub use counters::TcpCounters;
-pub use driver::{Chunk, End, TcpDriver, TcpSink};
+pub use driver::{Chunk, End, TcpDriver, TcpSink, Waiting};
 pub use opening::{adopt_tcp, open_tcp};
 pub use table::ConnectionId;

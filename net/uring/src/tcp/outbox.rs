@@ -1,5 +1,6 @@
 //! What waits to be sent on a connection.
 
+use super::Waiting;
 use crate::socket::check;
 use std::io;
 use std::net::TcpStream;
@@ -14,6 +15,8 @@ pub(super) struct Outbox {
     bytes: Vec<u8>,
     /// So many of them are with the kernel.
     sent: usize,
+    /// Bytes that the kernel has taken in all.
+    taken: u64,
     /// The kernel takes no more for now, and will say when it does.
     pub(super) is_blocked: bool,
     is_broken: bool,
@@ -42,6 +45,12 @@ impl Outbox {
             self.bytes.drain(..self.sent);
             self.sent = 0;
         }
+        // It grows as a vector does, but not beyond what may wait.
+        let needed = self.bytes.len() + more;
+        if needed > self.bytes.capacity() {
+            let room = needed.max((2 * self.bytes.capacity()).min(max));
+            self.bytes.reserve_exact(room - self.bytes.len());
+        }
         parts.iter().for_each(|part| self.bytes.extend_from_slice(part));
         true
     }
@@ -49,6 +58,10 @@ impl Outbox {
     /// Bytes that the kernel does not have yet.
     pub(super) fn waiting(&self) -> usize {
         self.bytes.len() - self.sent
+    }
+
+    pub(super) fn state(&self) -> Waiting {
+        Waiting { bytes: self.waiting(), taken: self.taken }
     }
 
     /// Hands the kernel what it takes; returns how many bytes that was.
@@ -76,6 +89,7 @@ impl Outbox {
             }
         };
         let taken = before - self.waiting();
+        self.taken += taken as u64;
         if flushed != Flushed::Blocked {
             self.bytes.clear();
             self.bytes.shrink_to(KEPT_BYTES);
@@ -117,6 +131,8 @@ mod tests {
             outbox.flush(&stream);
         }
         assert!(outbox.is_blocked && outbox.waiting() <= max && outbox.waiting() + part.len() + 1 > max);
+        assert!(outbox.bytes.capacity() <= max, "{}", outbox.bytes.capacity());
+        assert_eq!(outbox.state().taken, (pushed - outbox.waiting()) as u64);
         assert!(!outbox.push(&[&[1], &part], max));
         let reader = std::thread::spawn(move || {
             let mut came = Vec::new();

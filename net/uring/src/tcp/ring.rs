@@ -7,7 +7,7 @@
 use super::listener::{Listener, canonical};
 use super::outbox::Flushed;
 use super::table::{ConnectionId, Table};
-use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink};
+use super::{Chunk, End, TcpConfig, TcpCounters, TcpDriver, TcpSink, Waiting};
 use crate::ring::buffered::{BUFFER_GROUP, BufferedRing};
 use crate::ring::buffers::{ProvidedBuffers, TAKEN_MAX};
 use crate::socket::check;
@@ -93,7 +93,8 @@ impl RingTcp {
         // not keep completions aside. It would, and none would be lost.
         let completions =
             usize::from(config.buffers) + 2 * config.connections_max + SUBMISSION_ENTRIES as usize;
-        let completions = u32::try_from(completions.next_power_of_two()).unwrap_or(1 << 16);
+        // The kernel has no more room than that.
+        let completions = u32::try_from(completions.next_power_of_two()).unwrap_or(u32::MAX).min(1 << 16);
         let inner = BufferedRing::new(buffers, SUBMISSION_ENTRIES, completions, true)?;
         let told = event().map_err(|cause| RingUnavailable::new("making an eventfd", &cause))?;
         let submitter = inner.ring.submitter();
@@ -354,6 +355,10 @@ impl TcpDriver for RingTcp {
 
     fn queue(&mut self, connection: ConnectionId, parts: &[&[u8]]) -> bool {
         self.table.queue(connection, parts, &mut self.counters)
+    }
+
+    fn waiting(&self, connection: ConnectionId) -> Option<Waiting> {
+        self.table.waiting(connection)
     }
 
     fn flush(&mut self) -> io::Result<()> {

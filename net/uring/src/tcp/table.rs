@@ -1,7 +1,7 @@
 //! The open connections, by a name that is not used twice.
 
-use super::TcpCounters;
 use super::outbox::{Flushed, Outbox};
+use super::{TcpCounters, Waiting};
 use std::fmt;
 use std::net::TcpStream;
 
@@ -113,6 +113,13 @@ impl Table {
             self.to_flush.push(id);
         }
         is_taken
+    }
+
+    /// What waits to be sent on the connection.
+    pub(super) fn waiting(&self, id: ConnectionId) -> Option<Waiting> {
+        let slot = self.slots.get(id.slot as usize)?;
+        let is_open = slot.generation == id.generation && slot.stream.is_some();
+        is_open.then(|| slot.outbox.state())
     }
 
     /// Offers the kernel all that it has not been offered. `blocked` is called for each connection that it takes no more on

@@ -95,8 +95,9 @@ pub struct ClientConfig {
     pub health: Option<HealthPolicy>,
     /// Bounds on the subscriptions to its decisions that it serves.
     pub followers: SubscriberLimits,
-    /// Streams whose reports are decisions, and the distributions of their noise: the spread that is reported with them is added
-    /// to it.
+    /// Those of the streams whose reports are decisions, and the distributions of their noise: the spread that is reported with them is
+    /// added to it, or to what a monitor publishes in its place. It is the median over all replicas of the streams with that noise, of
+    /// whom those that have never reported count as 0.
     pub spreads: Vec<(String, String)>,
     /// The computations it asks replicas for.
     pub computations: Vec<ComputationUpstream>,

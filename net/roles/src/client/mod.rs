@@ -13,6 +13,7 @@ mod shard;
 mod sharding;
 mod spread;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
@@ -311,10 +312,17 @@ impl Client {
     }
 
     fn know_spreads(&mut self, config: &ClientConfig) -> Result<(), ConfigError> {
+        if config.spreads.is_empty() {
+            return Ok(());
+        }
         let fleet = self.session.fleet();
+        let senders: BTreeMap<&str, &[NodeId]> =
+            config.streams.iter().map(|stream| (stream.name.as_str(), stream.replicas.as_slice())).collect();
         let of = |(stream, noise): &(String, String)| {
             let unknown = || ConfigError::UnknownStream { name: stream.clone() };
-            fleet.stream_id(stream).map(|engine| (engine.0, noise.clone())).ok_or_else(unknown)
+            let engine = fleet.stream_id(stream).ok_or_else(unknown)?;
+            let senders = senders.get(stream.as_str()).ok_or_else(unknown)?;
+            Ok::<_, ConfigError>((engine.0, noise.clone(), *senders))
         };
         let streams = config.spreads.iter().map(of).collect::<Result<Vec<_>, _>>()?;
         self.spreads = Spreads::new(streams, fleet.distributions())?;
@@ -501,15 +509,13 @@ impl Client {
             MessageView::Stream(_) => {
                 let records = accepted
                     .records()
-                    .map(|record| (record.stream, record.round, record.value, record.age_us));
+                    .map(|record| (record.stream, record.round, record.value, record.age_us, None));
                 self.absorb(now_ns, accepted, records, effects);
             }
             MessageView::Decision(_) => {
                 let decided = accepted.decisions().filter(|decision| decision.decided);
-                let records = decided
-                    .map(|decision| (decision.stream, decision.round, decision.value, decision.age_us));
+                let records = decided.map(|of| (of.stream, of.round, of.value, of.age_us, Some(of.sd)));
                 self.absorb(now_ns, accepted, records, effects);
-                self.absorb_spreads(accepted, effects);
             }
             MessageView::Distribution(view) => self.publish(now_ns, view, effects),
             MessageView::Request(request) => self.request(now_ns, from, accepted.header(), request, effects),
@@ -520,12 +526,12 @@ impl Client {
         }
     }
 
-    /// Takes in what a replica reports: streams, rounds, values and ages.
+    /// Takes in what a replica reports: streams, rounds, values, ages, and how sure it says that it is if it has decided.
     fn absorb(
         &mut self,
         now_ns: i64,
         accepted: &Accepted<'_>,
-        records: impl Iterator<Item = (StreamId, i64, f64, u32)>,
+        records: impl Iterator<Item = (StreamId, i64, f64, u32, Option<f64>)>,
         effects: &mut Effects,
     ) {
         let header = accepted.header();
@@ -538,7 +544,7 @@ impl Client {
         // Before it is looked at: a frame can contradict itself, which proves as much.
         self.evidence.keep(accepted.node_index(), accepted.frame().bytes());
         let mut hint = 0;
-        for (wire, round, value, age_us) in records {
+        for (wire, round, value, age_us, sd) in records {
             // The verifier accepts no record without a route.
             let Some(route) = sender.route(wire, &mut hint) else { continue };
             if route.owner != self.crossing.own {
@@ -549,6 +555,11 @@ impl Client {
             }
             let taken = self.rounds.take(now_ns, (route.index, route.position), round, value);
             self.counters.count(taken);
+            // Of each round the first report counts, and none that comes too early or too late: saying it again gives it no weight.
+            if let (Taken::Reported, Some(sd), Some(stream)) = (taken, sd, self.rounds.engine_id(route.index))
+            {
+                self.spreads.take(stream.0, header.sender, sd, effects);
+            }
             if taken == Taken::Equivocated {
                 let stream = self.rounds.engine_id(route.index);
                 note_equivocation(stream, header.sender, round, effects);
@@ -559,21 +570,6 @@ impl Client {
                 if let Some(first) = self.evidence.against(now_ns, (node, role), &report) {
                     effects.proof(header.sender, first, accepted.frame().bytes());
                 }
-            }
-        }
-    }
-
-    /// Takes in how sure a replica says that it is of its decisions.
-    fn absorb_spreads(&mut self, accepted: &Accepted<'_>, effects: &mut Effects) {
-        if self.spreads.is_empty() {
-            return;
-        }
-        let Some(sender) = self.senders.get(accepted.node_index()) else { return };
-        for decision in accepted.decisions().filter(|decision| decision.decided) {
-            let route =
-                sender.route(decision.stream, &mut 0).filter(|route| route.owner == self.crossing.own);
-            if let Some(engine) = route.and_then(|route| self.rounds.engine_id(route.index)) {
-                self.spreads.take(engine.0, accepted.header().sender, decision.sd, effects);
             }
         }
     }
@@ -601,8 +597,10 @@ impl Client {
             return;
         }
         match view.to_body().ok().and_then(|body| from_wire(&body).ok()) {
-            Some(distribution) if self.spreads.publish(view.name, &distribution, effects) => {}
-            Some(distribution) => self.published.take(now_ns, view.name, distribution, effects),
+            Some(distribution) => {
+                let published = (view.name, distribution);
+                self.published.take(now_ns, published, &mut self.spreads, effects);
+            }
             None => self.counters.distributions_invalid += 1,
         }
     }
@@ -729,7 +727,7 @@ impl Role for Client {
 
     fn tick(&mut self, now_ns: i64, effects: &mut Effects) {
         self.close_until(now_ns, now_ns, effects);
-        self.published.tick(now_ns, effects);
+        self.published.tick(now_ns, &mut self.spreads, effects);
         self.sampler.tick(now_ns, &mut self.signer, effects);
         self.upstreams.tick(now_ns, &mut self.signer, effects);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use centauri_engine::Distribution;
 
+use super::spread::Spreads;
 use crate::counters::counters;
 use crate::distance::place_and_width;
 use crate::error::check_number;
@@ -79,7 +80,7 @@ struct Known {
     doubted: Option<(Distribution, i64)>,
 }
 
-/// The distributions that were published to a client.
+/// The distributions that were published to a client, as they came: what is told of them goes through the client's [`Spreads`].
 #[derive(Debug)]
 pub(super) struct Published {
     policy: DistributionPolicy,
@@ -124,7 +125,13 @@ impl Published {
     }
 
     /// Takes in what a monitor published under a name of the model.
-    pub(super) fn take(&mut self, now_ns: i64, name: &str, new: Distribution, effects: &mut Effects) {
+    pub(super) fn take(
+        &mut self,
+        now_ns: i64,
+        (name, new): (&str, Distribution),
+        spreads: &mut Spreads,
+        effects: &mut Effects,
+    ) {
         let known = match self.names.get_mut(name) {
             Some(known) => known,
             None => self.names.entry(name.to_owned()).or_insert_with(|| Known {
@@ -137,19 +144,19 @@ impl Published {
             self.counters.distributions_superseded += 1;
         }
         if known.look_ns <= now_ns {
-            look(now_ns, name, known, self.policy, &mut self.counters, effects);
+            look(now_ns, name, known, self.policy, &mut self.counters, spreads, effects);
         }
         self.schedule(now_ns);
     }
 
     /// Looks at what has waited, and widens what has aged.
-    pub(super) fn tick(&mut self, now_ns: i64, effects: &mut Effects) {
+    pub(super) fn tick(&mut self, now_ns: i64, spreads: &mut Spreads, effects: &mut Effects) {
         if self.due_ns.is_some_and(|due| due <= now_ns) {
             for (name, known) in &mut self.names {
                 if known.look_ns <= now_ns {
-                    look(now_ns, name, known, self.policy, &mut self.counters, effects);
+                    look(now_ns, name, known, self.policy, &mut self.counters, spreads, effects);
                 }
-                age(now_ns, name, known, self.policy, &mut self.counters, effects);
+                age(now_ns, name, known, self.policy, &mut self.counters, spreads, effects);
             }
             self.schedule(now_ns);
         }
@@ -184,6 +191,7 @@ fn look(
     known: &mut Known,
     policy: DistributionPolicy,
     counters: &mut PublishedCounters,
+    spreads: &mut Spreads,
     effects: &mut Effects,
 ) {
     let Some((new, at_ns)) = known.waiting.take() else { return };
@@ -208,7 +216,7 @@ fn look(
         counters.distributions_renewed += 1;
     } else {
         counters.distributions_published += 1;
-        effects.published(name, new.clone());
+        spreads.publish(name, new.clone(), effects);
     }
     known.last = Some((new, at_ns));
 }
@@ -220,6 +228,7 @@ fn age(
     known: &mut Known,
     policy: DistributionPolicy,
     counters: &mut PublishedCounters,
+    spreads: &mut Spreads,
     effects: &mut Effects,
 ) {
     let (Some(ageing), Some((last, at_ns))) = (policy.ageing, &known.last) else { return };
@@ -228,7 +237,7 @@ fn age(
     if factor > known.factor {
         known.factor = factor;
         counters.distributions_aged += 1;
-        effects.published(name, widened(last, factor));
+        spreads.publish(name, widened(last, factor), effects);
         effects.note(Note::Aged { name: name.to_owned(), age_ns, factor });
     }
 }

@@ -1,6 +1,7 @@
 //! Keys, a registry and small helpers shared by the tests.
 #![expect(dead_code, reason = "each test binary uses a part of it")]
 
+pub(crate) mod bench;
 pub(crate) mod traffic;
 pub(crate) mod world;
 

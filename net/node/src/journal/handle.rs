@@ -107,6 +107,28 @@ pub struct JournalHandle {
     pub(super) shared: Arc<Shared>,
 }
 
+#[cfg(test)]
+impl JournalHandle {
+    /// A way into a queue of so many messages which nobody takes but the test: it sees of each change of state the key, and whether it
+    /// puts something there.
+    pub(crate) fn unwritten(messages: usize) -> (Self, impl FnMut() -> Vec<(Vec<u8>, bool)>) {
+        let (send, receive) = std::sync::mpsc::sync_channel(messages);
+        let shared = Arc::new(Shared::new(0));
+        let taking = Arc::clone(&shared);
+        let take = move || {
+            let see = |message: Message| {
+                taking.waiting_bytes.fetch_sub(message.bytes(), Ordering::Relaxed);
+                match message {
+                    Message::State { key, value, .. } => Some((key, value.is_some())),
+                    Message::Block(_) => None,
+                }
+            };
+            receive.try_iter().filter_map(see).collect()
+        };
+        (Self { send, shared }, take)
+    }
+}
+
 impl JournalHandle {
     /// Hands over a block of decisions that have been published; says whether there was room.
     pub fn store(&self, block: Block) -> bool {

@@ -14,6 +14,17 @@ struct Kind {
     bytes: usize,
 }
 
+/// What a change of state comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// It is to be stored.
+    ToStore,
+    /// There is nothing under this key, neither stored nor to be stored.
+    Nothing,
+    /// It is beyond the bounds.
+    NoRoom,
+}
+
 impl StateSizes {
     pub(super) fn of(states: &States) -> Self {
         let mut sizes = Self::default();
@@ -26,17 +37,21 @@ impl StateSizes {
         sizes
     }
 
-    /// Takes note of a change, if it keeps to the bounds; says whether it does.
-    pub(super) fn change(&mut self, kind: &str, key: &[u8], value: Option<&[u8]>) -> bool {
+    /// Takes note of a change that keeps to the bounds, and says what it comes to.
+    ///
+    /// What is removed keeps its key's place until [`StateSizes::removed`]: so what a failing disk keeps waiting has the bounds of what
+    /// is kept, and yet no removal is lost.
+    pub(super) fn change(&mut self, kind: &str, key: &[u8], value: Option<&[u8]>) -> Change {
         let is_known = self.0.contains_key(kind);
         let Some(value) = value else {
-            if let Some(sizes) = self.0.get_mut(kind) {
-                sizes.bytes -= sizes.entries.remove(key).unwrap_or(0);
-            }
-            return true;
+            let sizes = self.0.get_mut(kind).filter(|sizes| sizes.entries.contains_key(key));
+            return sizes.map_or(Change::Nothing, |sizes| {
+                sizes.insert(key, key.len());
+                Change::ToStore
+            });
         };
         if !is_known && self.0.len() >= STATE_KINDS_MAX {
-            return false;
+            return Change::NoRoom;
         }
         let sizes = self.0.entry(kind.to_owned()).or_default();
         let (before, size) = (sizes.entries.get(key).copied(), key.len() + value.len());
@@ -44,8 +59,16 @@ impl StateSizes {
         let has_room = has_place && sizes.bytes - before.unwrap_or(0) + size <= STATE_BYTES_MAX;
         if has_room {
             sizes.insert(key, size);
+            return Change::ToStore;
         }
-        has_room
+        Change::NoRoom
+    }
+
+    /// Its removal is on the disk.
+    pub(super) fn removed(&mut self, kind: &str, key: &[u8]) {
+        if let Some(sizes) = self.0.get_mut(kind) {
+            sizes.bytes -= sizes.entries.remove(key).unwrap_or(0);
+        }
     }
 }
 
@@ -60,18 +83,34 @@ impl Kind {
 mod tests {
     use super::*;
 
+    impl StateSizes {
+        fn puts(&mut self, kind: &str, key: &[u8], value: &[u8]) -> bool {
+            match self.change(kind, key, Some(value)) {
+                Change::ToStore => true,
+                Change::NoRoom => false,
+                Change::Nothing => panic!("a value is something"),
+            }
+        }
+    }
+
     #[test]
     fn what_is_replaced_or_removed_makes_room() {
         let mut sizes = StateSizes::default();
         let big = vec![0; STATE_BYTES_MAX - 2];
-        assert!(sizes.change("a", b"k", Some(&big)));
-        assert!(!sizes.change("a", b"kk", Some(b"")), "one byte is left");
-        assert!(sizes.change("a", b"l", Some(b"")));
-        assert!(sizes.change("b", b"k", Some(&big)), "another kind has its own room");
-        assert!(sizes.change("a", b"k", Some(b"small")) && sizes.change("a", b"l", Some(&big[..1_000])));
-        assert!(
-            sizes.change("a", b"k", None) && sizes.change("a", b"l", None) && sizes.change("c", b"k", None)
-        );
+        assert!(sizes.puts("a", b"k", &big));
+        assert!(!sizes.puts("a", b"kk", b""), "one byte is left");
+        assert!(sizes.puts("a", b"l", b""));
+        assert!(sizes.puts("b", b"k", &big), "another kind has its own room");
+        assert!(sizes.puts("a", b"k", b"small") && sizes.puts("a", b"l", &big[..1_000]));
+        for key in [b"k", b"l"] {
+            assert_eq!(sizes.change("a", key, None), Change::ToStore);
+        }
+        assert_eq!(sizes.0["a"].bytes, 2, "the keys");
+        for key in [b"k", b"l"] {
+            sizes.removed("a", key);
+            assert_eq!(sizes.change("a", key, None), Change::Nothing);
+        }
+        assert_eq!(sizes.change("c", b"k", None), Change::Nothing);
         assert_eq!((sizes.0["a"].bytes, sizes.0.len()), (0, 2));
     }
 
@@ -79,13 +118,27 @@ mod tests {
     fn there_are_only_so_many_kinds_and_entries_of_each() {
         let mut sizes = StateSizes::default();
         for key in 0..STATE_ENTRIES_MAX as u32 {
-            assert!(sizes.change("a", &key.to_le_bytes(), Some(b"v")));
+            assert!(sizes.puts("a", &key.to_le_bytes(), b"v"));
         }
-        assert!(!sizes.change("a", b"another", Some(b"v")) && sizes.change("b", b"another", Some(b"v")));
-        assert!(sizes.change("a", &7_u32.to_le_bytes(), Some(b"new")), "an old key is none too many");
+        assert!(!sizes.puts("a", b"another", b"v") && sizes.puts("b", b"another", b"v"));
+        assert!(sizes.puts("a", &7_u32.to_le_bytes(), b"new"), "an old key is none too many");
         for kind in 2..STATE_KINDS_MAX {
-            assert!(sizes.change(&kind.to_string(), b"k", Some(b"v")));
+            assert!(sizes.puts(&kind.to_string(), b"k", b"v"));
         }
-        assert!(!sizes.change("one too many", b"k", Some(b"v")) && sizes.change("b", b"k", Some(b"v")));
+        assert!(!sizes.puts("one too many", b"k", b"v") && sizes.puts("b", b"k", b"v"));
+    }
+
+    #[test]
+    fn what_is_removed_keeps_its_place_until_the_disk_knows() {
+        let mut sizes = StateSizes::default();
+        let key = |number: usize| number.to_le_bytes();
+        for number in 0..STATE_ENTRIES_MAX {
+            assert!(sizes.puts("a", &key(number), b"v"));
+            assert_eq!(sizes.change("a", &key(number), None), Change::ToStore);
+        }
+        assert!(!sizes.puts("a", b"another", b"v"));
+        assert!(sizes.puts("a", &key(7), b"v"), "it has its place");
+        sizes.removed("a", &key(8));
+        assert!(sizes.puts("a", b"another", b"v"));
     }
 }

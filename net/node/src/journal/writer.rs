@@ -4,7 +4,7 @@ use super::error::JournalError;
 use super::handle::{Message, Shared, count};
 use super::limits::WAITING_BYTES_MAX;
 use super::place::Place;
-use super::state::StateSizes;
+use super::state::{Change, StateSizes};
 use super::store::{Batch, Retention, Sealed, StateChanges, Store};
 use crate::clock::{Stopwatch, now_ns};
 use centauri_roles::Reservation;
@@ -114,10 +114,11 @@ impl Writer {
                 self.give_up_oldest();
             }
             Message::State { kind, key, value } => {
-                if self.sizes.change(&kind, &key, value.as_deref()) {
-                    self.pending.states.insert((kind, key), value);
-                } else {
-                    count(&self.shared.counts.state_dropped, 1);
+                // What waits is bounded, for every key of it has its place among the sizes.
+                match self.sizes.change(&kind, &key, value.as_deref()) {
+                    Change::ToStore => drop(self.pending.states.insert((kind, key), value)),
+                    Change::Nothing => {}
+                    Change::NoRoom => count(&self.shared.counts.state_dropped, 1),
                 }
             }
         }
@@ -160,6 +161,9 @@ impl Writer {
 
     fn committed(&mut self, reserved_ns: Option<i64>) {
         let pending = std::mem::take(&mut self.pending);
+        for ((kind, key), _) in pending.states.iter().filter(|(_, value)| value.is_none()) {
+            self.sizes.removed(kind, key);
+        }
         let counts = &self.shared.counts;
         count(&counts.commits, 1);
         count(&counts.decisions, pending.blocks.iter().map(|block| u64::from(block.count)).sum());

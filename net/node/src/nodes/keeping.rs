@@ -4,6 +4,7 @@ use crate::clock::now_ns;
 use crate::journal::{Beginning, Journal, JournalCounters, JournalHandle, OpenedJournal, Place};
 use crate::serve::{
     DistributionKeeper, JournalConfig, Kept, Left, RequestKeeper, read_distributions, tell_beginning,
+    time_text,
 };
 use centauri_roles::{Effect, Lasting, Note};
 use centauri_wire::Limits;
@@ -54,6 +55,9 @@ impl Keeping {
         let (journal, beginning) = opened.begin(settings, now)?;
         tell_beginning(&beginning, &settings.reservation, now);
         let Beginning { floor_ns, found_reserved_ns, .. } = beginning;
+        if now_ns() < floor_ns {
+            tracing::info!(until = %time_text(floor_ns), "silent and deaf: an earlier node may have accepted frames up to then");
+        }
         while now_ns() < floor_ns && stop.load(Ordering::Relaxed) == 0 {
             let left_ns = floor_ns.saturating_sub(now_ns()).max(0).unsigned_abs();
             std::thread::sleep(Duration::from_nanos(left_ns).min(NAP));

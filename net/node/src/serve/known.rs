@@ -11,6 +11,8 @@ const LEDGER: &str = "ledger";
 const REQUESTS: &str = "request";
 /// The ledger goes into the journal in parts of this size.
 const PART_BYTES: usize = 128 << 10;
+/// A request's key: its node and number.
+const KEY_BYTES: usize = 12;
 /// So often the ledger is kept, in nanoseconds.
 const LEDGER_EVERY_NS: i64 = 60_000_000_000;
 /// So often requests are kept that were renewed, in nanoseconds; others at once. Much less than they are usually asked for.
@@ -88,7 +90,7 @@ impl Again {
 #[derive(Debug)]
 pub(crate) struct LedgerKeeper {
     journal: JournalHandle,
-    /// In how many parts it is kept.
+    /// In how many parts it is kept, with those of a longer one before that could not be removed yet.
     parts: usize,
 }
 
@@ -99,15 +101,23 @@ impl LedgerKeeper {
     }
 
     pub(crate) fn keep(&mut self, ledger: &Ledger) {
-        let snapshot = ledger.snapshot();
+        self.keep_snapshot(&ledger.snapshot());
+    }
+
+    fn keep_snapshot(&mut self, snapshot: &[u8]) {
         let parts = snapshot.chunks(PART_BYTES);
         let before = std::mem::replace(&mut self.parts, parts.len());
         for (part, bytes) in (0_u32..).zip(parts) {
             self.journal.put_state(LEDGER, &part.to_be_bytes(), bytes);
         }
         // Of a longer one before: with its end, what is kept would be no ledger.
-        for part in (0_u32..).take(before).skip(self.parts) {
-            self.journal.remove_state(LEDGER, &part.to_be_bytes());
+        for part in (self.parts..before).rev() {
+            let key = u32::try_from(part).unwrap_or(u32::MAX).to_be_bytes();
+            if !self.journal.remove_state(LEDGER, &key) {
+                // There was no room: it is tried again, with those before it.
+                self.parts = part + 1;
+                return;
+            }
         }
     }
 }
@@ -129,7 +139,11 @@ impl RequestKeeper {
         left: &Left,
         own: impl Fn(NodeId) -> bool,
     ) -> Self {
-        let node = |key: &[u8]| Some(NodeId(u32::from_be_bytes(*key.first_chunk()?)));
+        // A key that is none of a request could be too long to be removed.
+        let node = |key: &[u8]| {
+            let key: &[u8; KEY_BYTES] = key.try_into().ok()?;
+            Some(NodeId(u32::from_be_bytes(*key.first_chunk()?)))
+        };
         let kept = left.requests.iter().filter(|(key, _)| node(key).is_some_and(&own));
         let kept = kept.map(|(key, value)| (key.clone(), value.clone())).collect();
         Self { journal, again: Again::for_requests(now_ns), kept }
@@ -147,23 +161,22 @@ impl RequestKeeper {
         }
     }
 
-    /// Keeps these and no others, of which those are written that have changed.
+    /// Keeps these and no others, of which those are written that have changed. What finds no room is tried again the next time.
     pub(crate) fn keep_now(&mut self, requests: impl Iterator<Item = Request>) {
-        let mut kept = Kept::new();
-        for ((node, request), bytes) in requests {
-            let key = [&node.0.to_be_bytes()[..], &request.to_be_bytes()[..]].concat();
-            let before = self.kept.get(&key);
-            if before == Some(&bytes) || self.journal.put_state(REQUESTS, &key, &bytes) {
-                kept.insert(key, bytes);
-            } else if let Some(before) = before {
-                // There was no room: it is tried again.
-                kept.insert(key, before.clone());
+        let key =
+            |node: NodeId, request: u64| [&node.0.to_be_bytes()[..], &request.to_be_bytes()[..]].concat();
+        let wanted: Kept = requests.map(|((node, request), bytes)| (key(node, request), bytes)).collect();
+        let journal = &self.journal;
+        self.kept.retain(|key, _| wanted.contains_key(key) || !journal.remove_state(REQUESTS, key));
+        if self.kept.keys().any(|key| !wanted.contains_key(key)) {
+            // Nothing new is kept before all that is gone has been removed: so what waits for that does not add up.
+            return;
+        }
+        for (key, bytes) in wanted {
+            if self.kept.get(&key) != Some(&bytes) && journal.put_state(REQUESTS, &key, &bytes) {
+                self.kept.insert(key, bytes);
             }
         }
-        for gone in self.kept.keys().filter(|key| !kept.contains_key(*key)) {
-            self.journal.remove_state(REQUESTS, gone);
-        }
-        self.kept = kept;
     }
 }
 
@@ -199,5 +212,64 @@ impl ClientKeeper {
     pub(super) fn keep_all(&mut self, client: &Client) {
         client.health().into_iter().for_each(|ledger| self.ledger.keep(ledger));
         self.requests.keep_now(client.kept_requests());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requests(numbers: std::ops::Range<u64>) -> impl Iterator<Item = Request> {
+        numbers.map(|number| ((NodeId(1), number), vec![7]))
+    }
+
+    fn key(number: u64) -> Vec<u8> {
+        [&1_u32.to_be_bytes()[..], &number.to_be_bytes()].concat()
+    }
+
+    #[test]
+    fn a_removal_that_finds_no_room_is_tried_again() {
+        let (journal, mut take) = JournalHandle::unwritten(4);
+        let mut keeper = RequestKeeper::new(journal, 0, &Left::default(), |_| true);
+        keeper.keep_now(requests(0..4));
+        // Two are gone and another is new; the queue is full of what was put.
+        keeper.keep_now(requests(2..5));
+        assert_eq!(take(), (0..4).map(|number| (key(number), true)).collect::<Vec<_>>());
+        keeper.keep_now(requests(2..5));
+        assert_eq!(take(), [(key(0), false), (key(1), false), (key(4), true)]);
+        keeper.keep_now(requests(2..5));
+        assert_eq!(take(), [], "once is enough");
+    }
+
+    #[test]
+    fn a_key_that_is_no_requests_keeps_nobody_waiting() {
+        let (journal, mut take) = JournalHandle::unwritten(4);
+        let foreign = [1_u32.to_be_bytes().to_vec(), vec![0; 300]].concat();
+        let requests_left = [(foreign, vec![7]), (key(0), vec![7])].into();
+        let left = Left { requests: requests_left, ..Left::default() };
+        let mut keeper = RequestKeeper::new(journal, 0, &left, |node| node == NodeId(1));
+        keeper.keep_now(requests(1..2));
+        assert_eq!(take(), [(key(0), false), (key(1), true)]);
+    }
+
+    #[test]
+    fn parts_of_a_longer_ledger_go_even_if_there_was_no_room_at_first() {
+        let (journal, mut take) = JournalHandle::unwritten(4);
+        let mut keeper = LedgerKeeper::new(journal, &Left::default());
+        let part = |part: u32, is_put: bool| (part.to_be_bytes().to_vec(), is_put);
+        keeper.keep_snapshot(&vec![0; 3 * PART_BYTES + 1]);
+        assert_eq!(take(), [0, 1, 2, 3].map(|number| part(number, true)));
+        for _ in 0..3 {
+            keeper.keep_snapshot(&[0]);
+        }
+        assert_eq!(take(), [part(0, true), part(3, false), part(2, false), part(1, false)]);
+        // One of two that are too many finds room.
+        keeper.keep_snapshot(&vec![0; 2 * PART_BYTES + 1]);
+        keeper.keep_snapshot(&[]);
+        assert_eq!(take(), [part(0, true), part(1, true), part(2, true), part(2, false)]);
+        keeper.keep_snapshot(&[]);
+        assert_eq!(take(), [part(1, false), part(0, false)]);
+        keeper.keep_snapshot(&[]);
+        assert_eq!(take(), []);
     }
 }

@@ -83,9 +83,16 @@ impl Site {
         self.write(&format!("{name}.toml"), &text);
     }
 
-    /// Starts `centauri node` or `centauri serve` by `name.toml`.
+    /// Starts `centauri node` or `centauri serve` by `name.toml`, and waits until it listens.
     pub(crate) fn start(&self, command: &str, name: &str) -> Process {
-        Process::start(command, name, &self.text_path(&format!("{name}.toml")))
+        let mut process = self.begin(command, name);
+        process.wait_until_it_listens();
+        process
+    }
+
+    /// As [`Site::start`], and does not wait: its address is not known.
+    pub(crate) fn begin(&self, command: &str, name: &str) -> Process {
+        Process::begin(command, name, &self.text_path(&format!("{name}.toml")))
     }
 
     /// What `name` counted.
@@ -105,7 +112,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    fn start(command: &str, name: &str, config: &str) -> Self {
+    fn begin(command: &str, name: &str, config: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_centauri"))
             .args([command, "--config", config])
             .env("RUST_LOG", "info")
@@ -123,19 +130,21 @@ impl Process {
                 log.push('\n');
             }
         });
-        let mut process = Self {
+        Self {
             name: name.to_owned(),
             input: child.stdin.take(),
             child,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             log,
-        };
+        }
+    }
+
+    fn wait_until_it_listens(&mut self) {
         let address = |log: &str| -> Option<SocketAddr> {
             log.split_once("address=").and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok())
         };
-        process.wait_for("it listens", |log| address(log).is_some());
-        process.address = address(&process.log()).expect("an address");
-        process
+        self.wait_for("it listens", |log| address(log).is_some());
+        self.address = address(&self.log()).expect("an address");
     }
 
     pub(crate) fn log(&self) -> String {

@@ -264,6 +264,46 @@ fn a_full_disk_loses_the_oldest_blocks_and_goes_on_when_there_is_room() {
     assert_eq!(counters.decisions_lost, 500 * counters.blocks_lost);
 }
 
+/// Whoever asks and cancels, again and again under another number, fills no memory, and what was cancelled stays so.
+#[test]
+fn what_a_failing_disk_keeps_waiting_of_state_is_bounded_and_no_removal_is_lost() {
+    let disk = Disk::new();
+    let (journal, _) = begin(disk.place(), quick(), now_ns());
+    let handle = journal.handle().clone();
+    assert!(handle.put_state("request", b"before", b"v"));
+    assert!(handle.store(block(&[Kept::plain(0, 1, now_ns())])));
+    wait_until("both are written", || handle.counters().decisions == 1);
+    disk.fails.store(true, Ordering::SeqCst);
+    let mut full = 0;
+    let mut insist = |change: &dyn Fn() -> bool| {
+        wait_until("the queue has room", || {
+            let has_room = change();
+            full += u64::from(!has_room);
+            has_room
+        });
+    };
+    let (bound, beyond) = (limits::STATE_ENTRIES_MAX as u64 - 1, 1_000);
+    for number in (0..bound + beyond).map(u64::to_le_bytes) {
+        insist(&|| handle.put_state("request", &number, b"v"));
+        insist(&|| handle.remove_state("request", &number));
+    }
+    insist(&|| handle.remove_state("request", b"before"));
+    // Another kind has room of its own.
+    insist(&|| handle.put_state("proof", b"k", b"v"));
+    wait_until("what is beyond the bounds is dropped", || handle.counters().state_dropped - full == beyond);
+    disk.fails.store(false, Ordering::SeqCst);
+    let commits = handle.counters().commits;
+    wait_until("it is written again", || handle.counters().commits > commits);
+    assert!(handle.put_state("request", b"after", b"v"));
+    let counters = journal.close(None);
+    assert!(counters.failed_commits > 0, "{counters:?}");
+    assert_eq!(counters.state_dropped - full, beyond, "{counters:?}");
+    let opened = OpenedJournal::open(disk.place(), streams()).expect("a journal");
+    let kept: Vec<_> = opened.state("request").expect("one is left").keys().collect();
+    assert_eq!(kept, [b"after"]);
+    assert!(opened.state("proof").is_some());
+}
+
 #[test]
 fn an_end_does_not_wait_for_a_disk_that_fails() {
     let disk = Disk::new();

@@ -71,7 +71,7 @@ pub(crate) struct Subscription {
     streams: Arc<Wanted>,
     count: usize,
     /// What was asked for.
-    query: Arc<str>,
+    pub(crate) query: Arc<str>,
     /// The streams of the asking node that wait for these.
     pub(crate) via: Arc<[String]>,
     pub(crate) address: SocketAddr,

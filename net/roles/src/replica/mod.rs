@@ -96,6 +96,8 @@ pub struct Replica {
     static_needs: Vec<Need>,
     /// Who asks for its streams, or on whose behalf, has changed since it was looked at from outside.
     waiting_changed: bool,
+    /// The replicas that ask for its streams, with what they ask.
+    waiting: Vec<(NodeId, Arc<str>)>,
     closing: Vec<Reading>,
     outgoing: Vec<Outgoing>,
     counters: ReplicaCounters,
@@ -156,6 +158,7 @@ impl Replica {
             ahead,
             static_needs,
             waiting_changed: false,
+            waiting: Vec::new(),
             subscriptions: Subscriptions::new(config.subscribers, config.limits.past_ns)?,
             sampler,
             behaviour: config.behaviour.clone(),
@@ -316,7 +319,13 @@ impl Replica {
         if !self.subscriptions.take_changed() {
             return;
         }
-        self.waiting_changed = true;
+        // What others wait for is a long search where much is decided, and clients' requests make no difference to it.
+        let waiting = self.subscriptions.iter().filter(|known| self.is_replica(known.node));
+        let waiting: Vec<_> = waiting.map(|known| (known.node, Arc::clone(&known.query))).collect();
+        if waiting != self.waiting {
+            self.waiting = waiting;
+            self.waiting_changed = true;
+        }
         let asked: BTreeSet<StreamId> =
             self.subscriptions.iter().filter_map(Subscription::computation).collect();
         let ended = self.plans.running.extract_if(.., |stream, _| !asked.contains(stream));
@@ -348,15 +357,17 @@ impl Replica {
         }
     }
 
+    fn is_replica(&self, node: NodeId) -> bool {
+        self.verifier.registry().by_id(node).is_some_and(|entry| entry.role == NodeRole::Replica)
+    }
+
     /// These streams and the streams of others that wait for any of them, the nearest first.
     fn waiting_for(&self, streams: &[StreamId]) -> Vec<String> {
         let named = streams.iter().filter(|stream| self.plans.is_named(**stream));
         let mut all: Vec<String> = named.map(|stream| self.plans.label(*stream)).take(VIA_MAX).collect();
         // Nothing waits for a client: a way that one claims could only have others refused.
-        let registry = self.verifier.registry();
-        let is_replica = |node| registry.by_id(node).is_some_and(|entry| entry.role == NodeRole::Replica);
         let wants = |known: &&Subscription| streams.iter().any(|stream| known.wants(*stream));
-        let waiting = self.subscriptions.iter().filter(wants).filter(|known| is_replica(known.node));
+        let waiting = self.subscriptions.iter().filter(|known| self.is_replica(known.node)).filter(wants);
         for name in waiting.flat_map(|known| known.via.iter()) {
             if all.len() < VIA_MAX && !all.contains(name) {
                 all.push(name.clone());
@@ -368,6 +379,7 @@ impl Replica {
     /// What waits for any of these streams, which this node decides itself: its own streams that are computed from them, and the
     /// streams of others that wait for those, the nearest first.
     pub(crate) fn waiting_for_decided(&self, decided: &[StreamId]) -> Vec<String> {
+        let decided: BTreeSet<StreamId> = decided.iter().copied().collect();
         let fed = self.feeds.iter().filter(|feed| feed.node == self.own && decided.contains(&feed.stream));
         let logicals: BTreeSet<u32> = fed.map(|feed| feed.logical).collect();
         let of = |at: u32| self.logicals.get(at as usize).map(|logical| logical.stream);

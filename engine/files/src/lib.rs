@@ -44,6 +44,7 @@ mod format;
 pub mod limits;
 mod model;
 mod names;
+mod pieces;
 mod readings;
 mod rows;
 mod samples;
@@ -60,6 +61,7 @@ pub use model::{
     Gaps, distribution_to_toml, locate, parse_distribution, parse_model, parse_template, read_model,
     read_model_text, write_model,
 };
+pub use pieces::{Pieces, pieces};
 pub use readings::{
     Directory, Reading, ReadingRecord, ReadingWriter, Readings, Round, RoundCollector, Rounds, Spill,
     collect_rounds,

@@ -9,9 +9,10 @@ mod write;
 use crate::error::FileError;
 use crate::limits::MODEL_BYTES_MAX;
 use crate::names;
+use crate::pieces::{Pieces, pieces};
 use centauri_engine::{Distribution, ModelSet};
 use reader::{Field, Source, Table};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 use toml::Spanned;
@@ -20,6 +21,9 @@ use toml::de::{DeTable, DeValue};
 pub use locate::locate;
 pub use stream::Gaps;
 pub use write::{distribution_to_toml, write_model};
+
+/// The array of streams.
+const STREAMS: &str = "streams";
 
 /// Reads the text of a model file; `file` is what errors call it.
 ///
@@ -53,16 +57,27 @@ fn parse<T>(
     file: &str,
     read: impl Fn(&Field<'_, '_>, &stream::Published) -> Result<T, FileError>,
     name: impl Fn(&T) -> &String,
-) -> Result<(BTreeMap<String, Distribution>, Vec<T>), FileError> {
+) -> Result<Parsed<T>, FileError> {
+    // What is wrong with a file, and where, is told by reading it whole.
+    parse_pieces(text, file, &read, &name).map_or_else(|| parse_whole(text, file, &read, &name), Ok)
+}
+
+/// The distributions and the streams of a file.
+type Parsed<T> = (BTreeMap<String, Distribution>, Vec<T>);
+
+fn parse_whole<T>(
+    text: &str,
+    file: &str,
+    read: impl Fn(&Field<'_, '_>, &stream::Published) -> Result<T, FileError>,
+    name: impl Fn(&T) -> &String,
+) -> Result<Parsed<T>, FileError> {
     let source = Source { file, text };
     let document = document(source)?;
     let root = Table::root(source, &document);
-    root.require("version", "1")?.whole("1", 1, 1)?;
-    root.only(&["version", "distributions", "streams"])?;
-    let distributions = distributions(&root)?;
+    let distributions = head(&root)?;
     let mut streams = Vec::new();
     let mut positions = BTreeMap::new();
-    if let Some(field) = root.get("streams") {
+    if let Some(field) = root.get(STREAMS) {
         for (position, item) in field.list("a list of streams ([[streams]])")?.enumerate() {
             let stream = read(&item, &distributions)?;
             if let Some(first) = positions.insert(name(&stream).clone(), position) {
@@ -75,6 +90,47 @@ fn parse<T>(
         }
     }
     Ok((distributions, streams))
+}
+
+/// Reads a file a stream at a time, since the tree of all takes some fifty times the memory of the text; `None` if anything is wrong with
+/// it, or if it does not come in pieces.
+fn parse_pieces<T>(
+    text: &str,
+    file: &str,
+    read: impl Fn(&Field<'_, '_>, &stream::Published) -> Result<T, FileError>,
+    name: impl Fn(&T) -> &String,
+) -> Option<Parsed<T>> {
+    let Pieces { rest, elements } = pieces(text, STREAMS)?;
+    let source = Source { file, text: &rest };
+    let document = document(source).ok()?;
+    let root = Table::root(source, &document);
+    if root.get(STREAMS).is_some() {
+        return None;
+    }
+    let distributions = head(&root).ok()?;
+    let mut streams = Vec::with_capacity(elements.len());
+    let mut seen = BTreeSet::new();
+    for (position, element) in elements.into_iter().enumerate() {
+        let source = Source { file, text: text.get(element)? };
+        let document = self::document(source).ok()?;
+        let root = Table::root(source, &document);
+        let list = root.get(STREAMS)?;
+        let mut items = list.list("a list").ok()?;
+        let (item, 0) = (items.next()?, items.len()) else { return None };
+        let stream = read(&item.placed(position), &distributions).ok()?;
+        if !seen.insert(name(&stream).clone()) {
+            return None;
+        }
+        streams.push(stream);
+    }
+    Some((distributions, streams))
+}
+
+/// What a file has beside streams.
+fn head(root: &Table<'_>) -> Result<BTreeMap<String, Distribution>, FileError> {
+    root.require("version", "1")?.whole("1", 1, 1)?;
+    root.only(&["version", "distributions", STREAMS])?;
+    distributions(root)
 }
 
 /// Reads the model file at `path`, at most 64 MiB.
@@ -155,4 +211,66 @@ fn distributions(root: &Table<'_>) -> Result<BTreeMap<String, Distribution>, Fil
         published.insert(field.key.to_owned(), distribution::read(&field.table(distribution::EXPECTED)?)?);
     }
     Ok(published)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STREAM: &str = "[[streams]]\nname = \"NAME\"\nreplicas = [\"a\", \"b\", \"c\"]\nfaults = 1\n\
+         support = { min = 0.0, step = 1, points = 11 }\noutput = { computation = \"mean\", noise = \"noise\" }\n\
+         link = { on_time = 0.9 }\n[streams.replica.b]\nlink = { on_time = 0.5 }\n";
+    const HEAD: &str = "version = 1\n[distributions]\nnoise = { family = \"normal\", mean = 0, sd = 2 }\n";
+
+    fn both(text: &str) -> [Option<Parsed<centauri_engine::StreamSpec>>; 2] {
+        [
+            parse_pieces(text, "m.toml", stream::read, |spec| &spec.name),
+            parse_whole(text, "m.toml", stream::read, |spec| &spec.name).ok(),
+        ]
+    }
+
+    #[test]
+    fn a_file_in_pieces_says_what_it_says_whole() {
+        let streams: String = ["x", "y", "[[streams]]"].map(|name| STREAM.replace("NAME", name)).concat();
+        let text = format!("{HEAD}{streams}");
+        let [pieces, whole] = both(&text);
+        assert_eq!(pieces.as_ref().map(|(_, streams)| streams.len()), Some(3));
+        assert_eq!(pieces, whole);
+        // Errors are told as of the whole.
+        let twice = format!("{text}{}", STREAM.replace("NAME", "y"));
+        let error = parse_model(&twice, "m.toml").unwrap_err().to_string();
+        assert!(
+            error.starts_with("m.toml:31: streams[3]: name: found \"y\", which is the name of streams[1]"),
+            "{error}"
+        );
+    }
+
+    proptest! {
+        /// Whatever is done to a file: if it can be read in pieces, it can be read whole, and says the same.
+        #[test]
+        fn what_can_be_read_in_pieces_says_the_same_whole(
+            parts in proptest::collection::vec(0_usize..6, 0..6),
+            cuts in proptest::collection::vec((0_usize..900, 0_usize..12, 0_usize..6), 0..3),
+        ) {
+            let mut text = String::new();
+            for (place, part) in parts.iter().enumerate() {
+                text += &match part {
+                    0 => HEAD.to_owned(),
+                    1 => "[distributions.far]\nfamily = \"normal\"\nmean = 9\nsd = 1\n".to_owned(),
+                    2 => "[streams.replica.c]\nlink = { on_time = 0.7 }\n".to_owned(),
+                    _ => STREAM.replace("NAME", &format!("s{place}")),
+                };
+            }
+            for (at, length, instead) in cuts {
+                let instead = ["", "\n", "[[streams]]\n", "\"", "]", "#"][instead];
+                let at = at.min(text.len());
+                text.replace_range(at..(at + length).min(text.len()), instead);
+            }
+            let [pieces, whole] = both(&text);
+            if pieces.is_some() {
+                prop_assert_eq!(pieces, whole, "{}", text);
+            }
+        }
+    }
 }

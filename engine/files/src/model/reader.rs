@@ -118,6 +118,11 @@ impl<'f, 't> Field<'f, 't> {
         self.table.source.error(self.value.span().start, self.path(), problem)
     }
 
+    /// The same value at another place of its list.
+    pub(super) fn placed(&self, index: usize) -> Self {
+        Self { index: Some(index), ..*self }
+    }
+
     fn mismatch(&self, expected: &str) -> FileError {
         self.error(format!("found {}, expected {expected}", found(self.value.get_ref())))
     }

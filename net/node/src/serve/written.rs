@@ -1,9 +1,11 @@
 //! The configuration as a file, and as the text that is printed of it.
 
 use super::config::ServeConfig;
+use super::streams::StreamConfig;
 use super::values::from_toml;
 use crate::http::HttpConfig;
 use anyhow::Context;
+use centauri_files::{Pieces, pieces};
 use std::path::Path;
 
 impl ServeConfig {
@@ -36,9 +38,31 @@ impl ServeConfig {
     /// # Errors
     /// As [`ServeConfig::read`], without the file.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
-        let config: Self = from_toml(text)?;
+        // What is wrong with a text, and where, is told by reading it whole.
+        let config: Self = Self::in_pieces(text).map_or_else(|| from_toml(text), Ok)?;
         config.check()?;
         Ok(config)
+    }
+
+    /// Reads a text a stream at a time, since the tree of a hundred thousand takes some hundreds of MiB; `None` if anything is wrong
+    /// with it, or if it does not come in pieces.
+    fn in_pieces(text: &str) -> Option<Self> {
+        /// An element of the text by itself.
+        #[derive(serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Element {
+            streams: [StreamConfig; 1],
+        }
+
+        let Pieces { rest, elements } = pieces(text, "streams")?;
+        // If the rest has streams of its own, this makes it no TOML.
+        let mut config: Self = toml::from_str(&format!("streams = []\n{rest}")).ok()?;
+        let streams = elements.into_iter().map(|element| {
+            let Element { streams: [stream] } = toml::from_str(text.get(element)?).ok()?;
+            Some(stream)
+        });
+        config.streams = streams.collect::<Option<_>>()?;
+        Some(config)
     }
 
     /// The whole configuration as TOML, every key with the value in force: [`ServeConfig::parse`] reads it back to

@@ -11,7 +11,7 @@ use site::Outcome as Ended;
 use site::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Lines, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -380,6 +380,12 @@ fn a_follower_connects_again_to_a_server_that_was_killed() {
     kill(server);
     site.edit("serve.toml", "[tcp]\nlisten = \"127.0.0.1:0\"", &format!("[tcp]\nlisten = \"{tcp}\""));
     site.edit("serve.toml", "listen = \"127.0.0.1:0\"", &format!("listen = \"{at}\""));
+    // The kernel closes a killed process's ring, and what it listens on, in its own time.
+    let until = Instant::now() + Duration::from_secs(10);
+    while TcpListener::bind(tcp).is_err() {
+        assert!(Instant::now() < until, "{tcp} is still taken");
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let server = start_at(&site, at);
     let traffic = Traffic::to(server.address);
     let after = phone.follow(3);

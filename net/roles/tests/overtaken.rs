@@ -56,3 +56,20 @@ fn a_start_that_comes_after_its_cancellation_begins_nothing() {
         assert_eq!(count("computations_begun"), count("computations_ended") + 1);
     }
 }
+
+#[test]
+fn an_outdated_request_does_not_keep_what_has_expired_running() {
+    let second = 1_000_000_000;
+    let mut replica = replica();
+    let mut take = |now_ns: i64, signed_ns: i64, request: Request<'_>| {
+        let bytes = signed(signed_ns, &request);
+        assert!(replica.handle(now_ns, address(CLIENT), &bytes, &mut Effects::new()));
+        count(&replica, "computations_begun") - count(&replica, "computations_ended")
+    };
+    let long = |text| start(1, text, MINUTE, second, MINUTE);
+    assert_eq!(take(S, S, long("mean(road)")), 1);
+    assert_eq!(take(S + 10 * MS, S + 10 * MS, start(2, "max(road)", second, second, MINUTE)), 2);
+    // Nobody has called it since the second expired; what comes is older than what it has of the first.
+    assert_eq!(take(3 * S, S - 10 * MS, long("mean(road)")), 1);
+    assert_eq!(count(&replica, "requests_outdated"), 1);
+}

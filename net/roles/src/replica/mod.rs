@@ -217,11 +217,13 @@ impl Replica {
                     self.logicals.iter().filter(|logical| !logical.retired).map(|logical| logical.stream);
                 let resolve = |query: &_, terms| self.plans.resolve(query, terms, own);
                 let reply = self.subscriptions.request(now_ns, from, header, request, resolve, effects);
-                let Some(reply) = reply else { return };
-                self.signer.answer(now_ns, reply.to, &reply.answer(), effects);
-                if let Some((query, terms)) = &reply.granted {
-                    self.begin(now_ns, query, *terms);
+                if let Some(reply) = reply {
+                    self.signer.answer(now_ns, reply.to, &reply.answer(), effects);
+                    if let Some((query, terms)) = &reply.granted {
+                        self.begin(now_ns, query, *terms);
+                    }
                 }
+                // What has expired by now ends, also where there is nothing to answer.
                 self.end_unasked(now_ns, effects);
             }
             MessageView::Answer(answer) => self.upstreams.answered(now_ns, header, answer, effects),

@@ -142,14 +142,8 @@ impl Connections {
             (None, None) => return false,
         };
         let length = u32::try_from(frame.len()).unwrap_or(u32::MAX).to_le_bytes();
-        let driver = &mut self.driver;
-        let mut queue = |id| {
-            // What waits may find room with the kernel before it is time to flush. If that fails, the next flush meets it again.
-            driver.queue(id, &[&length, frame])
-                || (driver.flush().is_ok() && driver.queue(id, &[&length, frame]))
-        };
         let counters = &mut self.peers.counters;
-        if id.is_some_and(&mut queue) {
+        if id.is_some_and(|id| self.driver.queue(id, &[&length, frame])) {
             counters.frames_sent += 1;
             self.has_queued = true;
         } else {

@@ -80,7 +80,7 @@ pub trait TcpDriver: Send + std::fmt::Debug {
     /// Puts all `parts`, one after the other, behind what waits to be sent on a connection. If that is over, or all of them do
     /// not fit into [`TcpConfig::send_bytes_max`](super::TcpConfig::send_bytes_max), none are sent, and it says `false`.
     ///
-    /// They go out with the next [`flush`](Self::flush), and what the kernel does not take then as soon as it does, within
+    /// They go out with the next [`flush`](Self::flush), or before that to make room for more on the same connection, and what the kernel does not take then as soon as it does, within
     /// [`receive`](Self::receive).
     fn queue(&mut self, connection: ConnectionId, parts: &[&[u8]]) -> bool;
 

@@ -210,6 +210,7 @@ impl TcpDriver for EpollTcp {
     }
 
     fn queue(&mut self, connection: ConnectionId, parts: &[&[u8]]) -> bool {
+        self.table.make_room(connection, parts, &mut self.counters);
         self.table.queue(connection, parts, &mut self.counters)
     }
 

@@ -34,12 +34,17 @@ pub(super) enum Flushed {
 }
 
 impl Outbox {
+    /// Whether no more than `max` bytes would wait with `parts` behind them.
+    pub(super) fn has_room(&self, parts: &[&[u8]], max: usize) -> bool {
+        length(parts) <= max.saturating_sub(self.waiting())
+    }
+
     /// Puts all `parts` behind what waits; or none of them, and says so, if there would be more than `max` bytes.
     pub(super) fn push(&mut self, parts: &[&[u8]], max: usize) -> bool {
-        let more = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
-        if self.is_broken || self.waiting().saturating_add(more) > max {
+        if self.is_broken || !self.has_room(parts, max) {
             return false;
         }
+        let more = length(parts);
         if self.sent > 0 && self.bytes.len().saturating_add(more) > self.bytes.capacity() {
             // Rather than growing for what is with the kernel already.
             self.bytes.drain(..self.sent);
@@ -97,6 +102,10 @@ impl Outbox {
         }
         (taken, flushed)
     }
+}
+
+fn length(parts: &[&[u8]]) -> usize {
+    parts.iter().fold(0, |sum, part| sum.saturating_add(part.len()))
 }
 
 /// Sends what the kernel takes at once. That the peer has gone is an error, and no signal.

@@ -354,6 +354,7 @@ impl TcpDriver for RingTcp {
     }
 
     fn queue(&mut self, connection: ConnectionId, parts: &[&[u8]]) -> bool {
+        self.table.make_room(connection, parts, &mut self.counters);
         self.table.queue(connection, parts, &mut self.counters)
     }
 

@@ -98,6 +98,17 @@ impl Table {
         Some(stream)
     }
 
+    /// Offers the kernel what waits on the connection, if there is no room for `parts` and it may take some. No other connection's is
+    /// touched: theirs go out together, when they are flushed.
+    pub(super) fn make_room(&mut self, id: ConnectionId, parts: &[&[u8]], counters: &mut TcpCounters) {
+        let max = self.send_bytes_max;
+        let outbox = self.slots.get(id.slot as usize).map(|slot| &slot.outbox);
+        if outbox.is_some_and(|outbox| !outbox.is_blocked && !outbox.has_room(parts, max)) {
+            // What it leaves is still to be flushed, which has the kernel tell when it takes more.
+            self.flush_one(id, counters);
+        }
+    }
+
     /// Puts all `parts` behind what waits to be sent on the connection; says whether it is open and has room for them.
     pub(super) fn queue(&mut self, id: ConnectionId, parts: &[&[u8]], counters: &mut TcpCounters) -> bool {
         let max = self.send_bytes_max;
